@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks as django_checks
+from django.core.signals import setting_changed
+from django.utils.translation import gettext_lazy as _
+
+
+class ImgmodConfig(AppConfig):
+    name = "django_imgmod"
+    verbose_name = _("Image moderation")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import checks, dispatch, receivers
+        from .models import ModerationRecord
+        from .signals import work_due
+
+        django_checks.register(checks.check_settings)
+        django_checks.register(checks.check_providers)
+        django_checks.register(checks.check_watched_fields)
+        work_due.connect(dispatch.wake, sender=ModerationRecord, dispatch_uid="django_imgmod.wake")
+
+        def connect_receivers(*, setting: str, **kwargs: object) -> None:
+            if setting == "IMGMOD":
+                receivers.connect()
+
+        receivers.connect()
+        setting_changed.connect(connect_receivers, weak=False, dispatch_uid="django_imgmod.connect_receivers")

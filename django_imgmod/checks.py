@@ -1,0 +1,164 @@
+"""
+System checks: wrong settings are found at start, not at the first upload.
+
+No network, no queries. Identifiers are never used again for something else. Retired so far: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+
+from .conf import ALL_FIELDS, DEFAULT_ALIAS, SETTINGS, imgmod_settings
+from .dispatch import dispatcher_class
+from .exceptions import ImgmodConfigurationError
+from .providers import providers
+from .registry import all_watched_fields, has_composite_key, undefined_declarations
+
+DOCS = "See docs/settings.md."
+
+
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check the shape and the values of ``IMGMOD``."""
+    try:
+        given = imgmod_settings.given
+    except ImgmodConfigurationError as error:
+        return [Error(str(error), hint=f"Write IMGMOD = {{}} to use the defaults. {DOCS}", id="imgmod.E001")]
+    found: list[CheckMessage] = [
+        Error(
+            f"IMGMOD has an unknown key: {key!r}.",
+            hint=f"Known keys are: {', '.join(SETTINGS)}.",
+            id="imgmod.E002",
+        )
+        for key in given
+        if key not in SETTINGS
+    ]
+    for key in SETTINGS:
+        found += _error_of(partial(imgmod_settings.value, key), "imgmod.E003", f"Correct the type. {DOCS}")
+    if found:
+        return found
+    return [
+        *_error_of(lambda: imgmod_settings.policies, "imgmod.E004", f"Correct the policy. {DOCS}"),
+        *_error_of(dispatcher_class, "imgmod.E005", "Name a dispatcher of django_imgmod.dispatch or one of your own."),
+        *_error_of(lambda: imgmod_settings.shows_unrecorded, "imgmod.E006", 'Choose "hide" or "show".'),
+        *_check_callback_base_url(),
+    ]
+
+
+def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that every configured provider can be made."""
+    try:
+        aliases = list(imgmod_settings.providers)
+    except ImgmodConfigurationError as error:
+        return [Error(str(error), hint=f"Correct the entry. {DOCS}", id="imgmod.E010")]
+    found: list[CheckMessage] = []
+    if DEFAULT_ALIAS not in aliases:
+        found.append(
+            Error(
+                f'IMGMOD["PROVIDERS"] has no entry "{DEFAULT_ALIAS}".',
+                hint="It judges every watched field that names no other provider.",
+                id="imgmod.E011",
+            )
+        )
+    for alias in aliases:
+        hint = "Correct its BACKEND and OPTIONS, or install what the message names."
+        found += _error_of(partial(providers.__getitem__, alias), "imgmod.E012", hint)
+    return found
+
+
+def check_watched_fields(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the settings and ``@moderate`` name fields, providers and policies that exist."""
+    try:
+        watched = list(all_watched_fields())
+        policies, aliases = imgmod_settings.policies, imgmod_settings.providers
+        labels = {*imgmod_settings.fields, *imgmod_settings.exclude} - {ALL_FIELDS}
+    except ImgmodConfigurationError as error:
+        return [Error(str(error), hint=f"Correct IMGMOD. {DOCS}", id="imgmod.E020")]
+    found: list[CheckMessage] = [
+        Error(
+            f"@moderate names {name!r}, which is no image or file field that {model._meta.label} itself defines.",
+            hint="Correct the name, or decorate the model that defines the field.",
+            obj=model,
+            id="imgmod.E021",
+        )
+        for model, name in undefined_declarations()
+    ]
+    for label in sorted(labels, key=str):
+        if problem := _problem_of_label(label, is_model_allowed=label in imgmod_settings.exclude):
+            found.append(
+                Error(
+                    f'IMGMOD["FIELDS"] or IMGMOD["EXCLUDE"] names {label!r}: {problem}',
+                    hint='Write it as "app_label.Model.field", with a model that itself defines the field.',
+                    id="imgmod.E022",
+                )
+            )
+    for field in watched:
+        for kind, name, known in (("provider", field.provider, aliases), ("policy", field.policy, policies)):
+            if name not in known:
+                found.append(
+                    Error(
+                        f'{field.label} is to use the {kind} "{name}", which is not configured.',
+                        hint=f"Configured are: {', '.join(known)}.",
+                        id="imgmod.E023",
+                    )
+                )
+    return [*found, *_check_composite_keys()]
+
+
+def _error_of(read: Callable[[], object], check_id: str, hint: str) -> Iterator[CheckMessage]:
+    try:
+        read()
+    except ImgmodConfigurationError as error:
+        yield Error(str(error), hint=hint, id=check_id)
+
+
+def _check_callback_base_url() -> Iterator[CheckMessage]:
+    url = imgmod_settings.callback_base_url
+    if url is not None and not url.startswith(("https://", "http://")):
+        yield Error(
+            f'IMGMOD["CALLBACK_BASE_URL"] must begin with "https://", not {url!r}.',
+            hint="It is the address under which the provider reaches this site.",
+            id="imgmod.E007",
+        )
+
+
+def _problem_of_label(label: object, *, is_model_allowed: bool) -> str:
+    """Return what is wrong with a name in FIELDS or EXCLUDE, or nothing."""
+    parts = label.split(".") if isinstance(label, str) else []
+    if len(parts) != 3 and not (is_model_allowed and len(parts) == 2):
+        return "that is no name of a field."
+    try:
+        model = apps.get_model(parts[0], parts[1])
+    except LookupError as error:
+        return str(error)
+    if model._meta.label != ".".join(parts[:2]):
+        return f'the model is called "{model._meta.label}".'
+    if len(parts) == 2:
+        return ""
+    try:
+        field = model._meta.get_field(parts[2])
+    except FieldDoesNotExist as error:
+        return str(error)
+    if not isinstance(field, models.FileField):
+        return "that is no image or file field."
+    if field.model is not model:
+        return f'the field is defined by "{field.model._meta.label}".'
+    return ""
+
+
+def _check_composite_keys() -> Iterator[CheckMessage]:
+    for model in apps.get_models():
+        if has_composite_key(model) and any(isinstance(field, models.ImageField) for field in model._meta.fields):
+            yield CheckWarning(
+                f"The images of {model._meta.label} are not watched: its primary key has several columns.",
+                hint='Move the image to a model with a key of one column, or add the model to IMGMOD["EXCLUDE"].',
+                obj=model,
+                id="imgmod.W024",
+            )

@@ -1,0 +1,143 @@
+"""The closed vocabularies. Every stored value is one of these words."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Status(models.TextChoices):
+    """Where a record is in its life."""
+
+    PENDING = "pending", _("Waiting to be judged")
+    """Saved; no provider has accepted it yet."""
+
+    SUBMITTED = "submitted", _("Being judged")
+    """A provider has accepted it and will answer later."""
+
+    IN_REVIEW = "in_review", _("In review")
+    """A person has to decide."""
+
+    PASSED = "passed", _("Passed")
+    """Visible."""
+
+    BLOCKED = "blocked", _("Blocked")
+    """Not to be shown."""
+
+    SUPERSEDED = "superseded", _("Superseded")
+    """The image was replaced, cleared or deleted: evidence of something that is no longer there."""
+
+
+class RiskLevel(models.TextChoices):
+    """How grave a provider thinks it is."""
+
+    HIGH = "high", _("High")
+    """A violation."""
+
+    MEDIUM = "medium", _("Medium")
+    """Uncertain: a person should look."""
+
+    LOW = "low", _("Low")
+    """Worth noting only where every suspicion counts."""
+
+    NONE = "none", _("None")
+    """Looked at, and nothing was found."""
+
+    UNKNOWN = "unknown", _("Unknown")
+    """The provider used a word that we do not know. Never treated as harmless."""
+
+
+class Outcome(models.TextChoices):
+    """What a policy or a person chose."""
+
+    PASS = "pass", _("Pass")
+    """Show it."""
+
+    REVIEW = "review", _("Review")
+    """Put it before a person."""
+
+    BLOCK = "block", _("Block")
+    """Do not show it."""
+
+
+class PolicyMode(models.TextChoices):
+    """Whether outcomes are acted upon."""
+
+    ENFORCE = "enforce", _("Enforce")
+    """An image is visible only once it has passed."""
+
+    SHADOW = "shadow", _("Shadow")
+    """Record everything, show the image as if it had passed."""
+
+
+class ErrorCode(models.TextChoices):
+    """Why a record could not be judged."""
+
+    NOT_AN_IMAGE = "not_an_image", _("Not a picture in an accepted format")
+    """The bytes are no picture, or one in a format that is not accepted."""
+
+    DAMAGED = "damaged", _("Damaged picture")
+    """The header is that of a picture, the rest cannot be decoded."""
+
+    TOO_LARGE = "too_large", _("Too large")
+    """More bytes or pixels than the provider accepts."""
+
+    STORAGE = "storage", _("Storage unreachable")
+    """The file could not be read, for a reason other than that it does not exist."""
+
+    UNAVAILABLE = "unavailable", _("Provider unreachable")
+    """No answer, or an answer that says to come back later."""
+
+    THROTTLED = "throttled", _("Too many requests")
+    """The provider asked us to slow down."""
+
+    AUTHENTICATION = "authentication", _("Not authorised")
+    """The provider refused the credentials, or the account may not use the service."""
+
+    PROTOCOL = "protocol", _("Answer not understood")
+    """The provider's answer could not be decoded or contradicts itself."""
+
+    REFUSED = "refused", _("Refused by the provider")
+    """The provider will not judge this picture, whatever we do."""
+
+    CONFIGURATION = "configuration", _("Wrong settings")
+    """The provider cannot be used as the settings stand."""
+
+    INTERNAL = "internal", _("Unexpected error")
+    """A fault in this package, in an extension of it or in what it runs on; the log has the traceback."""
+
+
+class FeedbackStatus(models.TextChoices):
+    """What became of a decision that was told back to the provider."""
+
+    QUEUED = "queued", _("Queued")
+    """Not sent yet."""
+
+    ACCEPTED = "accepted", _("Accepted")
+    """The provider took it."""
+
+    REFUSED = "refused", _("Refused")
+    """The provider answered that it does not take it."""
+
+    UNSUPPORTED = "unsupported", _("Unsupported")
+    """This provider has no way to be told."""
+
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+    """The decision was taken back before it was sent."""
+
+
+class ReceiptOutcome(models.TextChoices):
+    """What became of an authentic callback."""
+
+    RECEIVED = "received", _("Received")
+    """Stored, not processed yet."""
+
+    APPLIED = "applied", _("Applied")
+    """It moved its record."""
+
+    REPEATED = "repeated", _("Repeated")
+    """Its content had been applied before."""
+
+    LATE = "late", _("Too late")
+    """Its record was settled or superseded already; kept as evidence."""
+
+    FAILED = "failed", _("Failed")
+    """Processing raised an error; it can be replayed."""

@@ -1,0 +1,57 @@
+"""How work is woken after a commit. A dispatcher only wakes: what is lost here, the sweep finds."""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+
+from django.utils.module_loading import import_string
+
+from .conf import imgmod_settings
+from .exceptions import ImgmodConfigurationError
+from .services.submission import work
+
+
+class BaseDispatcher(ABC):
+    """Subclass it to wake work in another way; ``IMGMOD["DISPATCHER"]`` names the class."""
+
+    @abstractmethod
+    def wake(self, public_id: uuid.UUID, *, using: str) -> None:
+        """
+        See to it that ``services.submission.work(public_id, using=using)`` is called soon, here or elsewhere.
+
+        Called after the commit, in the process that saved the image. May lose the call, may repeat it.
+        """
+
+
+class InlineDispatcher(BaseDispatcher):
+    """Work at once, in the process that saved the image. An engine of one's own is quick enough for that."""
+
+    def wake(self, public_id: uuid.UUID, *, using: str) -> None:
+        work(public_id, using=using)
+
+
+class SweepDispatcher(BaseDispatcher):
+    """Leave everything to ``manage.py imgmod_worker``."""
+
+    def wake(self, public_id: uuid.UUID, *, using: str) -> None:
+        pass
+
+
+def dispatcher_class() -> type[BaseDispatcher]:
+    """Return the configured class; raises ``ImgmodConfigurationError`` where it cannot be used."""
+    path = imgmod_settings.dispatcher
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImgmodConfigurationError(f'IMGMOD["DISPATCHER"] "{path}" cannot be imported: {error}') from error
+    if not (isinstance(found, type) and issubclass(found, BaseDispatcher)):
+        raise ImgmodConfigurationError(
+            f'IMGMOD["DISPATCHER"] "{path}" is not a subclass of django_imgmod.dispatch.BaseDispatcher.'
+        )
+    return found
+
+
+def wake(*, public_id: uuid.UUID, using: str, **kwargs: object) -> None:
+    """Hand work that has become due to the configured dispatcher; receiver of ``signals.work_due``."""
+    dispatcher_class()().wake(public_id, using=using)

@@ -1,0 +1,319 @@
+"""What is kept: records, what was seen in them, what people decided, what was told to and by providers."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .choices import ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, RiskLevel, Status
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+ALIAS_LENGTH = 50
+LABEL_LENGTH = 100
+SERVICE_LENGTH = 100
+REFERENCE_LENGTH = 128
+
+
+def current_key(model: type[models.Model], object_id: str, field_name: str) -> str:
+    """
+    Return what ``ModerationRecord.current_key`` holds for one image field of one object.
+
+    A digest, because a unique text column must not depend on the database's collation, which may ignore case or
+    trailing spaces, nor outgrow its index.
+    """
+    return hashlib.sha256(f"{model._meta.label_lower}\n{object_id}\n{field_name}".encode()).hexdigest()
+
+
+class ModerationRecordQuerySet(models.QuerySet["ModerationRecord"]):
+    """Questions asked of records."""
+
+    def current(self) -> ModerationRecordQuerySet:
+        """Leave out what was superseded."""
+        return self.filter(current_key__isnull=False)
+
+    def for_field(
+        self, model: type[models.Model], object_ids: Iterable[str], field_name: str
+    ) -> ModerationRecordQuerySet:
+        """The current records of one image field of many objects; one indexed look-up."""
+        keys = [current_key(model, object_id, field_name) for object_id in object_ids]
+        return self.filter(current_key__in=keys)
+
+    def for_image(self, model: type[models.Model], object_id: str, field_name: str) -> ModerationRecordQuerySet:
+        """The record of one image field of one object, superseded ones included, the newest first."""
+        content_type = ContentType.objects.db_manager(self.db).get_for_model(model)
+        return self.filter(content_type=content_type, object_id=object_id, field_name=field_name).order_by("-pk")
+
+    def in_review(self) -> ModerationRecordQuerySet:
+        """The review queue, without its order."""
+        return self.filter(status=Status.IN_REVIEW)
+
+    def due(self) -> ModerationRecordQuerySet:
+        """What can be worked on now, the longest due first: not settled, its time has come, nobody holds it."""
+        now = timezone.now()
+        return self.filter(
+            models.Q(lease_until__isnull=True) | models.Q(lease_until__lte=now),
+            status__in=[Status.PENDING, Status.SUBMITTED],
+            due_at__lte=now,
+        ).order_by("due_at")
+
+
+class ModerationRecord(models.Model):
+    """
+    One image in one watched field of one object.
+
+    At most one record of an image field is current: its ``current_key`` is set and unique. All others are superseded
+    and are kept as evidence. ``status`` is written by ``django_imgmod.services`` alone.
+    """
+
+    public_id = models.UUIDField(_("public id"), default=uuid.uuid4, unique=True, editable=False)
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+", verbose_name=_("model"))
+    object_id = models.CharField(_("object id"), max_length=255)
+    content_object = GenericForeignKey("content_type", "object_id")
+    field_name = models.CharField(_("field"), max_length=100)
+    current_key = models.CharField(_("current key"), max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001 - unique, so "none" must be NULL
+
+    file_name = models.TextField(_("file name"))
+    sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
+    perceptual_hash = models.CharField(_("perceptual hash"), max_length=80, blank=True)
+    image_format = models.CharField(_("format"), max_length=20, blank=True)
+    width = models.PositiveIntegerField(_("width"), null=True, blank=True, help_text=_("In pixels, as stored."))
+    height = models.PositiveIntegerField(_("height"), null=True, blank=True, help_text=_("In pixels, as stored."))
+    byte_count = models.PositiveBigIntegerField(_("size in bytes"), null=True, blank=True)
+    frame_count = models.PositiveIntegerField(_("frames"), null=True, blank=True)
+
+    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
+    service = models.CharField(
+        _("service"),
+        max_length=SERVICE_LENGTH,
+        blank=True,
+        help_text=_("What exactly judged: a model, a service code."),
+    )
+    policy = models.CharField(_("policy"), max_length=ALIAS_LENGTH)
+    reference = models.CharField(
+        _("reference"),
+        max_length=REFERENCE_LENGTH,
+        blank=True,
+        help_text=_("The provider's own name for the request."),
+    )
+    seed = models.CharField(_("seed"), max_length=64, blank=True, editable=False)
+
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.PENDING)
+    risk_level = models.CharField(_("risk level"), max_length=7, choices=RiskLevel, blank=True)
+    top_label = models.CharField(_("label"), max_length=LABEL_LENGTH, blank=True)
+    top_confidence = models.DecimalField(
+        _("confidence"), max_digits=5, decimal_places=2, null=True, blank=True, help_text=_("0 to 100.")
+    )
+    evaluated = models.JSONField(
+        _("looked for"),
+        default=list,
+        blank=True,
+        help_text=_("What was looked for. What is not listed was not seen."),
+    )
+    reason = models.TextField(_("reason"), blank=True, help_text=_("Why the status is what it is."))
+    reused_from = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="reuses",
+        verbose_name=_("reused from"),
+        help_text=_("The record of the same bytes that was judged before."),
+    )
+
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    submitted_at = models.DateTimeField(_("submitted at"), null=True, blank=True)
+    verdict_at = models.DateTimeField(_("verdict at"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
+
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True, help_text=_("When there is work to do."))
+    lease_until = models.DateTimeField(_("leased until"), null=True, blank=True)
+    lease_owner = models.CharField(_("leased by"), max_length=100, blank=True)
+    attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
+    error_code = models.CharField(_("error"), max_length=20, choices=ErrorCode, blank=True)
+    error_message = models.TextField(_("error message"), blank=True)
+
+    claimed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("claimed by"),
+    )
+    claimed_until = models.DateTimeField(_("claimed until"), null=True, blank=True)
+    version = models.PositiveIntegerField(
+        _("version"),
+        default=1,
+        help_text=_("Counts every change: a decision names the version that was seen."),
+    )
+    raw = models.JSONField(_("the provider's answer"), default=dict, blank=True)
+
+    objects = ModerationRecordQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        content_type_id: int
+        detected_labels: RelatedManager[DetectedLabel]
+        decisions: RelatedManager[Decision]
+
+    class Meta:
+        verbose_name = _("moderation record")
+        verbose_name_plural = _("moderation records")
+        permissions = [("review_moderationrecord", _("Can decide about images"))]
+        indexes = [
+            models.Index(fields=["status", "due_at"], name="imgmod_record_due"),
+            models.Index(fields=["status", "risk_level", "created_at"], name="imgmod_record_queue"),
+            models.Index(fields=["content_type", "object_id", "field_name"], name="imgmod_record_image"),
+            models.Index(fields=["sha256"], name="imgmod_record_sha256"),
+            models.Index(fields=["reference"], name="imgmod_record_reference"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="imgmod_record_superseded_is_not_current",
+                condition=models.Q(status=Status.SUPERSEDED, current_key__isnull=True)
+                | (~models.Q(status=Status.SUPERSEDED) & models.Q(current_key__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="imgmod_record_confidence_0_to_100",
+                condition=models.Q(top_confidence__isnull=True) | models.Q(top_confidence__range=(0, 100)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def is_current(self) -> bool:
+        return self.current_key is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a verdict may still move it."""
+        return self.status in (Status.PENDING, Status.SUBMITTED)
+
+
+class DetectedLabel(models.Model):
+    """One label that a provider saw in a record's image."""
+
+    record = models.ForeignKey(
+        ModerationRecord, on_delete=models.CASCADE, related_name="detected_labels", verbose_name=_("record")
+    )
+    label = models.CharField(_("label"), max_length=LABEL_LENGTH)
+    confidence = models.DecimalField(
+        _("confidence"), max_digits=5, decimal_places=2, null=True, blank=True, help_text=_("0 to 100.")
+    )
+    description = models.CharField(_("description"), max_length=255, blank=True)
+    risk_level = models.CharField(_("risk level"), max_length=7, choices=RiskLevel, blank=True)
+    frame_index = models.PositiveIntegerField(_("frame"), null=True, blank=True, help_text=_("From 0."))
+    source = models.CharField(_("source"), max_length=50, blank=True, help_text=_("What saw it."))
+
+    class Meta:
+        verbose_name = _("detected label")
+        verbose_name_plural = _("detected labels")
+        indexes = [models.Index(fields=["label", "confidence"], name="imgmod_label_confidence")]
+        constraints = [
+            models.CheckConstraint(
+                name="imgmod_label_confidence_0_to_100",
+                condition=models.Q(confidence__isnull=True) | models.Q(confidence__range=(0, 100)),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.label if self.confidence is None else f"{self.label} {self.confidence}"
+
+
+class Decision(models.Model):
+    """An outcome chosen by a person. Never changed, only added to."""
+
+    record = models.ForeignKey(
+        ModerationRecord, on_delete=models.CASCADE, related_name="decisions", verbose_name=_("record")
+    )
+    outcome = models.CharField(_("outcome"), max_length=6, choices=Outcome)
+    reason_code = models.CharField(_("reason"), max_length=50, blank=True)
+    comment = models.TextField(_("comment"), blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
+    decided_at = models.DateTimeField(_("decided at"), default=timezone.now)
+    undoes = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="undone_by",
+        verbose_name=_("takes back"),
+        help_text=_("The decision that this one takes back."),
+    )
+
+    class Meta:
+        verbose_name = _("decision")
+        verbose_name_plural = _("decisions")
+        indexes = [models.Index(fields=["decided_by", "decided_at"], name="imgmod_decision_by")]
+
+    def __str__(self) -> str:
+        return f"{self.get_outcome_display()} ({self.decided_at:%Y-%m-%d %H:%M})"
+
+
+class Feedback(models.Model):
+    """A decision told back to the provider."""
+
+    decision = models.ForeignKey(
+        Decision, on_delete=models.CASCADE, related_name="feedback", verbose_name=_("decision")
+    )
+    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
+    payload = models.JSONField(_("payload"), default=dict, blank=True)
+    status = models.CharField(_("status"), max_length=11, choices=FeedbackStatus, default=FeedbackStatus.QUEUED)
+    attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True)
+    error_code = models.CharField(_("error"), max_length=20, choices=ErrorCode, blank=True)
+    error_message = models.TextField(_("error message"), blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("feedback")
+        verbose_name_plural = _("feedback")
+        indexes = [models.Index(fields=["status", "due_at"], name="imgmod_feedback_due")]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.get_status_display()}"
+
+
+class CallbackReceipt(models.Model):
+    """An authentic callback as it arrived, so that processing can be repeated. What is not authentic leaves no row."""
+
+    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
+    body = models.TextField(_("body"))
+    received_at = models.DateTimeField(_("received at"), default=timezone.now)
+    outcome = models.CharField(_("outcome"), max_length=8, choices=ReceiptOutcome, default=ReceiptOutcome.RECEIVED)
+    error_message = models.TextField(_("error message"), blank=True)
+    record = models.ForeignKey(
+        ModerationRecord,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="callback_receipts",
+        verbose_name=_("record"),
+    )
+
+    class Meta:
+        verbose_name = _("callback receipt")
+        verbose_name_plural = _("callback receipts")
+        indexes = [models.Index(fields=["outcome", "received_at"], name="imgmod_receipt_outcome")]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.get_outcome_display()}"

@@ -1,0 +1,75 @@
+"""What a provider is: subclass ``BaseProvider`` to add one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from ..exceptions import ImgmodConfigurationError, UnsupportedOperation
+from ..results import ImageSource, Submission, Verdict
+
+
+class BaseProvider(ABC):
+    """
+    A class that can judge an image.
+
+    Made from an entry of ``IMGMOD["PROVIDERS"]``: OPTIONS arrive as keyword arguments. A subclass names its own in
+    its ``__init__`` and passes the rest on, so that a misspelt option is an error and not a silent default.
+
+    Instances live as long as their thread. What is costly to make (a session, a model) is shared between them.
+    """
+
+    supports_polling: ClassVar[bool] = False
+    """``fetch`` can ask for a verdict that was not there at once."""
+
+    supports_callback: ClassVar[bool] = False
+    """It can call the site when a verdict is there."""
+
+    supports_feedback: ClassVar[bool] = False
+    """It can be told what a person decided."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    """Larger files are not even read."""
+
+    def __init__(self, alias: str, **options: object) -> None:
+        if options:
+            raise ImgmodConfigurationError(
+                f'Provider "{alias}" ({type(self).__name__}) does not know the OPTIONS '
+                f"{', '.join(map(repr, sorted(options)))}."
+            )
+        self.alias = alias
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.alias!r}>"
+
+    @property
+    def service(self) -> str:
+        """
+        What exactly judges, at most 100 characters; kept on the record.
+
+        A verdict is reused for the same bytes only under the same service, so it must change whenever the same bytes
+        could get another verdict: another model, other thresholds.
+        """
+        return ""
+
+    @abstractmethod
+    def submit(self, source: ImageSource) -> Submission:
+        """
+        Ask for a judgement.
+
+        Called outside any transaction. Must return within its own timeout. Raises ``ProviderError``: a retryable one
+        is tried again, any other ends in the policy's ``on_error``. Whatever else it raises is recorded and tried
+        again as well.
+        """
+
+    def fetch(self, reference: str) -> Verdict | None:
+        """Return the verdict of an earlier submission, or None while there is none. Raises as ``submit`` does."""
+        raise UnsupportedOperation(f"{self!r} cannot be asked for a result.")
+
+    def diagnose(self) -> str:
+        """
+        Try whether the provider can work, without judging an image, and say in one line what it is.
+
+        Called by ``imgmod_doctor``. Raises ``ImgmodError`` or ``ImgmodConfigurationError`` with the mend.
+        """
+        return type(self).__name__

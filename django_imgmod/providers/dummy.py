@@ -1,0 +1,112 @@
+"""A provider for tests: it answers what it was told to, in memory, and knows the canaries."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from itertools import count
+from typing import ClassVar
+
+from PIL import Image
+
+from ..canary import detect_canary
+from ..choices import RiskLevel
+from ..exceptions import ProviderUnavailable
+from ..results import ImageSource, Submission, Verdict
+from .base import BaseProvider
+
+Answer = Verdict | Exception
+
+
+@dataclass(slots=True)
+class _Memory:
+    script: deque[Answer] = field(default_factory=deque)
+    calls: list[ImageSource] = field(default_factory=list)
+    waiting: dict[str, Answer] = field(default_factory=dict)
+    numbers: count[int] = field(default_factory=lambda: count(1))
+
+
+class DummyProvider(BaseProvider):
+    """
+    Answer from a script, then with ``risk_level``; a canary is recognised wherever no script says otherwise.
+
+    OPTIONS: ``risk_level`` (default "none"), ``is_asynchronous`` (accept first, answer when asked), ``delay``
+    (seconds until an asynchronous answer is there to be asked for), ``is_down`` (refuse every request as unreachable).
+
+    The script and the calls belong to the alias, not to the instance, so that a test can write the one and read the
+    other from any thread. ``clear()`` empties both.
+    """
+
+    supports_polling = True
+
+    _memories: ClassVar[defaultdict[str, _Memory]] = defaultdict(_Memory)
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        risk_level: str = RiskLevel.NONE,
+        is_asynchronous: bool = False,
+        delay: float = 0,
+        is_down: bool = False,
+        **options: object,
+    ) -> None:
+        super().__init__(alias, **options)
+        self.risk_level = RiskLevel(risk_level)
+        self.is_asynchronous = is_asynchronous
+        self.delay = delay
+        self.is_down = is_down
+
+    @property
+    def service(self) -> str:
+        return f"dummy/{self.risk_level}"
+
+    @classmethod
+    def clear(cls) -> None:
+        """Forget all scripts and calls."""
+        cls._memories.clear()
+
+    @property
+    def calls(self) -> list[ImageSource]:
+        """What was submitted under this alias, oldest first."""
+        return self._memories[self.alias].calls
+
+    def script(self, *answers: Answer | str) -> None:
+        """Answer the next submissions so: a verdict, an exception to raise, or just a risk level."""
+        self._memories[self.alias].script.extend(
+            Verdict(risk_level=RiskLevel(answer)) if isinstance(answer, str) else answer for answer in answers
+        )
+
+    def submit(self, source: ImageSource) -> Submission:
+        memory = self._memories[self.alias]
+        memory.calls.append(source)
+        if self.is_down:
+            raise ProviderUnavailable(f'Provider "{self.alias}" is down, as its OPTIONS say.')
+        answer = memory.script.popleft() if memory.script else self._answer_to(source)
+        reference = f"{self.alias}-{next(memory.numbers)}"
+        if self.is_asynchronous:
+            memory.waiting[reference] = answer
+            return Submission(reference=reference, poll_after=self.delay)
+        return Submission(reference=reference, verdict=_given(answer))
+
+    def fetch(self, reference: str) -> Verdict | None:
+        answer = self._memories[self.alias].waiting.get(reference)
+        return None if answer is None else _given(answer)
+
+    def _answer_to(self, source: ImageSource) -> Verdict:
+        try:
+            with Image.open(io.BytesIO(source.content), formats=("PNG", "JPEG", "WEBP")) as image:
+                canary = detect_canary(image)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            # A test may well upload bytes that are no picture: this provider judges by its script, not by its eyes.
+            canary = None
+        if canary is None:
+            return Verdict(risk_level=self.risk_level)
+        return Verdict(risk_level=canary.risk_level or self.risk_level, detections=(canary,))
+
+
+def _given(answer: Answer) -> Verdict:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

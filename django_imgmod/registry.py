@@ -1,0 +1,163 @@
+"""
+Watched fields: which image fields are moderated, by which provider, under which policy.
+
+A field belongs to the concrete model that defines it. Its children by multi-table inheritance and its proxies save the
+same row, so they lead to the same record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.core.signals import setting_changed
+from django.db import models
+from django.dispatch import receiver
+
+from .conf import ALL_FIELDS, DEFAULT_ALIAS, imgmod_settings
+from .exceptions import ImgmodConfigurationError
+
+FIELD_OPTIONS: Final = ("provider", "policy")
+# What @moderate leaves on a class. Subclasses of an abstract model inherit it.
+_DECLARED: Final = "_imgmod_declared"
+
+M = TypeVar("M", bound=type[models.Model])
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedField:
+    """One image field that is moderated."""
+
+    model: type[models.Model]
+    """The concrete model that defines it."""
+    name: str
+    provider: str = DEFAULT_ALIAS
+    policy: str = DEFAULT_ALIAS
+
+    @property
+    def label(self) -> str:
+        """``app.Model.field``, as in the settings."""
+        return f"{self.model._meta.label}.{self.name}"
+
+    @property
+    def field(self) -> models.FileField:
+        field = self.model._meta.get_field(self.name)
+        assert isinstance(field, models.FileField)  # noqa: S101 - watched_fields() yields no others
+        return field
+
+    def object_id(self, instance: models.Model) -> str:
+        """Return the key, as text, of the row that holds the field: the parent's, for a child by inheritance."""
+        return object_id_of(self.model, instance)
+
+
+def object_id_of(model: type[models.Model], instance: models.Model) -> str:
+    """Return the key of ``instance`` as a row of ``model``, as text: ``42``, a UUID with hyphens, a string as it is."""
+    return str(getattr(instance, model._meta.pk.attname))
+
+
+def moderate(*field_names: str, provider: str = DEFAULT_ALIAS, policy: str = DEFAULT_ALIAS) -> Callable[[M], M]:
+    """
+    Watch image fields of the decorated model.
+
+    Fields named here are watched whatever ``IMGMOD["FIELDS"]`` says; an entry there overrides provider and policy,
+    and ``IMGMOD["EXCLUDE"]`` has the last word. Decorate the model that defines the field. Names that do not exist
+    are reported by a system check (imgmod.E021).
+    """
+
+    def declare(model: M) -> M:
+        options = {"provider": provider, "policy": policy}
+        setattr(model, _DECLARED, {**_declared(model), **dict.fromkeys(field_names, options)})
+        return model
+
+    return declare
+
+
+def _declared(model: type[models.Model]) -> Mapping[str, Mapping[str, Any]]:
+    declared: Mapping[str, Mapping[str, Any]] = getattr(model, _DECLARED, {})
+    return declared
+
+
+@cache
+def watched_fields(model: type[models.Model]) -> tuple[WatchedField, ...]:
+    """Return the watched fields whose columns saving ``model`` writes, inherited ones included."""
+    if model._meta.app_label == "django_imgmod":
+        return ()
+    return tuple(
+        watched
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.FileField) and (watched := _resolve(field)) is not None
+    )
+
+
+def get_watched_field(model: type[models.Model], field_name: str) -> WatchedField | None:
+    """Return the watched field of that name, or None where the field is not watched."""
+    return next((watched for watched in watched_fields(model) if watched.name == field_name), None)
+
+
+def all_watched_fields() -> Iterator[WatchedField]:
+    """Yield each watched field of the installed models once, in the order of the apps."""
+    seen = set()
+    for model in apps.get_models(include_auto_created=True):
+        for watched in watched_fields(model):
+            if watched.label not in seen:
+                seen.add(watched.label)
+                yield watched
+
+
+def _resolve(field: models.FileField) -> WatchedField | None:
+    owner = field.model._meta.concrete_model
+    assert owner is not None  # noqa: S101 - only an abstract model has none, and its fields are copied
+    if has_composite_key(owner):
+        return None
+    label = f"{owner._meta.label}.{field.name}"
+    if imgmod_settings.exclude & {label, owner._meta.label}:
+        return None
+    configured = imgmod_settings.fields
+    declared = _declared(owner)
+    options: dict[str, Any] = {}
+    if isinstance(field, models.ImageField):
+        options |= configured.get(ALL_FIELDS, {})
+    options |= declared.get(field.name, {})
+    options |= configured.get(label, {})
+    is_watched = (
+        label in configured
+        or field.name in declared
+        or (ALL_FIELDS in configured and isinstance(field, models.ImageField))
+    )
+    if not is_watched:
+        return None
+    if unknown := [key for key in options if key not in FIELD_OPTIONS]:
+        raise ImgmodConfigurationError(
+            f'IMGMOD["FIELDS"]["{label}"] has unknown keys: {", ".join(map(repr, unknown))}. '
+            f"Known are: {', '.join(FIELD_OPTIONS)}."
+        )
+    return WatchedField(owner, field.name, **options)
+
+
+def has_composite_key(model: type[models.Model]) -> bool:
+    """Whether rows of ``model`` have a key of several columns, which a record cannot name."""
+    return isinstance(model._meta.pk, models.CompositePrimaryKey)
+
+
+def undefined_declarations() -> Iterator[tuple[type[models.Model], str]]:
+    """Yield each model and name given to ``@moderate`` that is no file field which that model itself defines."""
+    for model in apps.get_models(include_auto_created=True):
+        for name in model.__dict__.get(_DECLARED, ()):
+            try:
+                field = model._meta.get_field(name)
+            except FieldDoesNotExist:
+                yield model, name
+                continue
+            if not isinstance(field, models.FileField) or field.model is not model:
+                yield model, name
+
+
+@receiver(setting_changed)
+def forget_watched_fields(*, setting: str, **kwargs: object) -> None:
+    """Resolve the watched fields anew after ``override_settings``."""
+    if setting in {"IMGMOD", "INSTALLED_APPS"}:
+        watched_fields.cache_clear()

@@ -1,0 +1,111 @@
+"""The values that cross between providers and the rest: no ORM, no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .choices import RiskLevel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageFacts:
+    """What an image's header says. Anything that could not be read is empty, never guessed."""
+
+    image_format: str = ""
+    width: int | None = None
+    height: int | None = None
+    frame_count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageSource:
+    """One image, as it is handed to a provider."""
+
+    data_id: str
+    """Our name for this request; a provider echoes it."""
+
+    file_name: str
+    """The name in the storage; for messages, never for deciding what the bytes are."""
+
+    content: bytes = field(repr=False)
+    """The bytes that are judged. What ``sha256`` was computed from."""
+
+    sha256: str
+    """Hexadecimal."""
+
+    facts: ImageFacts = ImageFacts()
+
+    @property
+    def byte_count(self) -> int:
+        return len(self.content)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detection:
+    """One label, and how sure the provider is of it."""
+
+    label: str
+    """In the style of Image Moderation 2.0: ``category_detail``."""
+
+    confidence: float | None = None
+    """0 to 100, two decimals; None where the provider gave none."""
+
+    description: str = ""
+    """For people. Nothing may be decided on it."""
+
+    risk_level: RiskLevel | None = None
+    """None where the provider only grades the image as a whole; UNKNOWN where its word is not known."""
+
+    source: str = ""
+    """What saw it: a detector, a scene."""
+
+    frame_index: int | None = None
+    """Which frame it was seen in, from 0; None for an image without frames."""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            raise ValueError("A detection needs a label.")
+        if self.confidence is not None and not 0 <= self.confidence <= 100:
+            raise ValueError(f"Confidence is 0 to 100 or None, not {self.confidence!r} ({self.label}).")
+
+    def __str__(self) -> str:
+        """Label and confidence in words, as reasons quote them."""
+        if self.confidence is None:
+            return f"{self.label} (no confidence given)"
+        return f"{self.label} {self.confidence:.2f}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """A provider's normalised answer."""
+
+    risk_level: RiskLevel
+    """Of the image as a whole."""
+
+    detections: tuple[Detection, ...] = ()
+
+    evaluated: tuple[str, ...] = ()
+    """What was looked for, in words; empty where the provider does not say. What is not in it was not seen."""
+
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    """The answer as it came, as JSON values, without secrets."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submission:
+    """What a provider answers to a request for judgement: a verdict at once, or a reference to ask for later."""
+
+    reference: str = ""
+    """The provider's name for the request; empty where it has none."""
+
+    verdict: Verdict | None = None
+    """None where the answer comes later."""
+
+    poll_after: float | None = None
+    """Seconds until it makes sense to ask; None where the provider calls back and is not to be asked."""
+
+    def __post_init__(self) -> None:
+        if self.verdict is None and not self.reference:
+            raise ValueError("A submission needs a verdict or a reference to ask for it later.")

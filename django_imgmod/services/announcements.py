@@ -1,0 +1,44 @@
+"""Telling the host project, after the commit."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any, Final
+
+from django.db import transaction
+from django.dispatch import Signal
+
+from ..choices import Status
+from ..models import ModerationRecord
+from ..signals import image_blocked, image_held, image_passed, image_submitted
+
+logger = logging.getLogger("django_imgmod")
+
+SIGNAL_OF_STATUS: Final = {
+    Status.SUBMITTED: image_submitted,
+    Status.PASSED: image_passed,
+    Status.BLOCKED: image_blocked,
+    Status.IN_REVIEW: image_held,
+}
+
+
+def announce(signal: Signal, record: ModerationRecord, **arguments: Any) -> None:
+    """Send a public signal once the transaction has been committed. A receiver that fails is logged, no more."""
+    transaction.on_commit(partial(_send, signal, record, **arguments), using=record._state.db, robust=True)
+
+
+def announce_status(record: ModerationRecord) -> None:
+    """Send the signal of the status that a record has just got, and log it."""
+    logger.info(
+        "status=%s record=%s risk_level=%s reason=%r",
+        record.status,
+        record.public_id,
+        record.risk_level or "-",
+        record.reason,
+    )
+    announce(SIGNAL_OF_STATUS[Status(record.status)], record)
+
+
+def _send(signal: Signal, record: ModerationRecord, **arguments: Any) -> None:
+    signal.send_robust(record.content_type.model_class(), record=record, **arguments)

@@ -1,0 +1,164 @@
+"""
+From a saved or deleted object to its records.
+
+The stored file name is compared with the current record's, inside the caller's transaction: what an instance in
+memory looked like before is no evidence, since another process may have saved the row meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import models, router, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from ..choices import Status
+from ..models import ModerationRecord, current_key
+from ..registry import WatchedField
+from ..signals import work_due
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One watched field of one object, and where the object's row and its records are kept."""
+
+    watched: WatchedField
+    object_id: str
+    pk: object
+    object_db: str
+    record_db: str
+
+    @property
+    def key(self) -> str:
+        return current_key(self.watched.model, self.object_id, self.watched.name)
+
+
+def target_of(watched: WatchedField, instance: models.Model, using: str) -> Target:
+    """Return where the image field of a saved object is, in the database ``using``."""
+    return Target(
+        watched=watched,
+        object_id=watched.object_id(instance),
+        pk=getattr(instance, watched.model._meta.pk.attname),
+        object_db=using,
+        record_db=router.db_for_write(ModerationRecord, instance=instance),
+    )
+
+
+def object_saved(
+    instance: models.Model,
+    fields: Sequence[WatchedField],
+    *,
+    using: str,
+    is_created: bool = False,
+    uploaded: Collection[str] = (),
+) -> None:
+    """
+    Open a record for each image field of a saved object whose file is another than the current record's.
+
+    ``uploaded`` names fields whose bytes were written by this save, so that a storage that overwrites under the same
+    name does not hide a new picture. Statements: one INSERT for a created object, one SELECT where nothing changed.
+    The wake-up waits for the commit.
+    """
+    targets = {watched: target_of(watched, instance, using) for watched in fields}
+    names = {watched: getattr(instance, watched.name).name or "" for watched in fields}
+    if is_created:
+        current: dict[str | None, ModerationRecord] = {}
+        fields = [watched for watched in fields if names[watched]]
+    else:
+        current = _current_records(targets.values())
+    for watched in fields:
+        target, name = targets[watched], names[watched]
+        record = current.get(target.key)
+        if (record.file_name if record else "") != name or (record and name and watched.name in uploaded):
+            _replace(target, record, name)
+
+
+def object_deleted(instance: models.Model, fields: Sequence[WatchedField], *, using: str) -> None:
+    """Supersede the records of a deleted object; one UPDATE."""
+    targets = [target_of(watched, instance, using) for watched in fields]
+    records = ModerationRecord.objects.using(targets[0].record_db)
+    _supersede(records.filter(current_key__in=[target.key for target in targets]))
+
+
+def reopen(target: Target) -> None:
+    """Replace whatever record an image field has by a new one of the file that its row names."""
+    with transaction.atomic(using=target.record_db):
+        _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
+        transaction.on_commit(partial(confirm, target), using=target.record_db, robust=True)
+
+
+def confirm(target: Target) -> None:
+    """
+    After the commit: make sure that the current record is of the file that the row really names, and announce it.
+
+    Two processes that save the same row may run their handlers in the other order than their updates, and a row that
+    was deleted behind Django's back leaves a current record that stands in the way of the next one with its key.
+    Whoever is last to look here sees the final state and mends it.
+    """
+    stored = (
+        target.watched.model._base_manager.using(target.object_db)
+        .filter(pk=target.pk)
+        .values_list(target.watched.name, flat=True)
+        .first()
+        or ""
+    )
+    record = _current_records([target]).get(target.key)
+    if (record.file_name if record else "") != stored:
+        with transaction.atomic(using=target.record_db):
+            _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
+            record = _insert(target, stored) if stored else None
+    if record is not None and record.is_open:
+        work_due.send(ModerationRecord, public_id=record.public_id, using=target.record_db)
+
+
+def _current_records(targets: Collection[Target]) -> dict[str | None, ModerationRecord]:
+    using = next(iter(targets)).record_db
+    keys = [target.key for target in targets]
+    records = ModerationRecord.objects.using(using).only("current_key", "file_name", "public_id", "status")
+    return {record.current_key: record for record in records.filter(current_key__in=keys)}
+
+
+def _replace(target: Target, record: ModerationRecord | None, name: str) -> None:
+    with transaction.atomic(using=target.record_db, savepoint=False):
+        if record is not None:
+            _supersede(ModerationRecord.objects.using(target.record_db).filter(pk=record.pk, current_key=target.key))
+        if name:
+            _insert(target, name)
+            transaction.on_commit(partial(confirm, target), using=target.record_db, robust=True)
+
+
+def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
+    """Supersede what ``records`` selects: allowed from every other status, so it needs no look at each."""
+    records.update(
+        status=Status.SUPERSEDED,
+        current_key=None,
+        settled_at=timezone.now(),
+        due_at=None,
+        lease_until=None,
+        lease_owner="",
+        version=F("version") + 1,
+    )
+
+
+def _insert(target: Target, name: str) -> ModerationRecord:
+    now = timezone.now()
+    content_types = ContentType.objects.db_manager(target.record_db)
+    record = ModerationRecord(
+        content_type=content_types.get_for_model(target.watched.model),
+        object_id=target.object_id,
+        field_name=target.watched.name,
+        current_key=target.key,
+        file_name=name,
+        provider=target.watched.provider,
+        policy=target.watched.policy,
+        created_at=now,
+        due_at=now,
+    )
+    # A record that somebody else opened for this field must not break the caller's transaction: confirm() sorts it
+    # out after the commit.
+    ModerationRecord.objects.using(target.record_db).bulk_create([record], ignore_conflicts=True)
+    return record

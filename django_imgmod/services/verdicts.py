@@ -1,0 +1,165 @@
+"""What a verdict, an earlier one of the same bytes, or the lack of one does to a record."""
+
+from __future__ import annotations
+
+import json
+import logging
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from ..choices import Outcome, RiskLevel, Status
+from ..conf import imgmod_settings
+from ..exceptions import ImgmodConfigurationError, RecordConflict
+from ..models import LABEL_LENGTH, DetectedLabel, ModerationRecord
+from ..policy import Policy, Ruling
+from ..results import Detection, Verdict
+from ..signals import verdict_received
+from .announcements import announce, announce_status
+from .transitions import change_status
+
+logger = logging.getLogger("django_imgmod")
+
+MAX_RAW_CHARACTERS: Final = 64 * 1024
+_GRAVITY: Final = (RiskLevel.NONE, RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.UNKNOWN, RiskLevel.HIGH)
+
+STATUS_OF_OUTCOME: Final = {
+    Outcome.PASS: Status.PASSED,
+    Outcome.REVIEW: Status.IN_REVIEW,
+    Outcome.BLOCK: Status.BLOCKED,
+}
+
+
+def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling | None = None, **changes: Any) -> bool:
+    """
+    Settle a record by a verdict; return whether it was moved.
+
+    The policy decides, unless ``ruling`` already says what to do. ``changes`` are further columns to write. A record
+    that is no longer waiting for a verdict, because it was superseded or settled meanwhile, keeps its status: the
+    verdict is kept as evidence, and only where there was none.
+
+    Sends ``verdict_received`` and the signal of the new status after the commit.
+    """
+    ruling = ruling or policy_of(record).judge(verdict)
+    columns = {**_columns(verdict), **changes}
+    with transaction.atomic(using=record._state.db):
+        try:
+            change_status(
+                record,
+                STATUS_OF_OUTCOME[ruling.outcome],
+                **columns,
+                reason=ruling.reason,
+                error_code="",
+                error_message="",
+            )
+        except RecordConflict:
+            keep_as_evidence(record, verdict, columns)
+            return False
+        _write_labels(record, verdict)
+        announce(verdict_received, record, verdict=verdict)
+        announce_status(record)
+    return True
+
+
+def apply_ruling(record: ModerationRecord, ruling: Ruling, **changes: Any) -> None:
+    """Settle a record by an outcome for which there is no verdict. Raises ``RecordConflict`` as ``change_status``."""
+    with transaction.atomic(using=record._state.db):
+        change_status(record, STATUS_OF_OUTCOME[ruling.outcome], **changes, reason=ruling.reason)
+        announce_status(record)
+
+
+def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: dict[str, Any] | None = None) -> None:
+    """Write a verdict that came too late to a record that has none, without touching its status."""
+    rows = ModerationRecord.objects.using(record._state.db).filter(pk=record.pk, verdict_at__isnull=True)
+    if rows.update(**(columns or _columns(verdict))):
+        _write_labels(record, verdict)
+    logger.info("verdict=late record=%s risk_level=%s", record.public_id, verdict.risk_level)
+
+
+def give_up(record: ModerationRecord, *, error_code: str, error_message: str) -> None:
+    """
+    End a record that cannot be judged in its policy's ``on_error`` outcome, which is never ``pass``.
+
+    Raises ``RecordConflict`` where the record changed meanwhile.
+    """
+    ruling = Ruling(policy_of(record).on_error, f"could not be judged: {error_message}")
+    apply_ruling(record, ruling, error_code=error_code, error_message=error_message)
+
+
+def policy_of(record: ModerationRecord) -> Policy:
+    """Return the record's policy. One that the settings no longer have, or no longer have right, passes nothing."""
+    try:
+        return imgmod_settings.policy(record.policy)
+    except ImgmodConfigurationError:
+        logger.exception("policy=%s record=%s", record.policy, record.public_id)
+        everything_to_review = dict.fromkeys(RiskLevel, Outcome.REVIEW)
+        return Policy(name=record.policy, risk=everything_to_review)
+
+
+def verdict_of(record: ModerationRecord) -> Verdict:
+    """Return the verdict that a record was settled by, as its provider gave it."""
+    return Verdict(
+        risk_level=RiskLevel(record.risk_level),
+        detections=tuple(
+            Detection(
+                label=row.label,
+                confidence=None if row.confidence is None else float(row.confidence),
+                description=row.description,
+                risk_level=RiskLevel(row.risk_level) if row.risk_level else None,
+                source=row.source,
+                frame_index=row.frame_index,
+            )
+            for row in record.detected_labels.order_by("pk")
+        ),
+        evaluated=tuple(record.evaluated),
+        raw=record.raw,
+    )
+
+
+def bounded(raw: Any) -> Any:
+    """Return JSON values as they are, or the beginning of their text where they are too long to keep."""
+    text = json.dumps(raw, default=str)
+    if len(text) <= MAX_RAW_CHARACTERS:
+        return json.loads(text)
+    return {"truncated": text[:MAX_RAW_CHARACTERS], "character_count": len(text)}
+
+
+def _columns(verdict: Verdict) -> dict[str, Any]:
+    top = max(verdict.detections, key=lambda detection: _weight(detection, verdict), default=None)
+    return {
+        "risk_level": verdict.risk_level,
+        "top_label": top.label[:LABEL_LENGTH] if top else "",
+        "top_confidence": _decimal(top.confidence) if top else None,
+        "evaluated": list(verdict.evaluated),
+        "raw": bounded(verdict.raw),
+        "verdict_at": timezone.now(),
+    }
+
+
+def _weight(detection: Detection, verdict: Verdict) -> tuple[int, float]:
+    """The gravest first, then the surest; what has no confidence counts as sure."""
+    level = verdict.risk_level if detection.risk_level is None else detection.risk_level
+    return _GRAVITY.index(level), 100.0 if detection.confidence is None else detection.confidence
+
+
+def _decimal(confidence: float | None) -> Decimal | None:
+    return None if confidence is None else Decimal(f"{confidence:.2f}")
+
+
+def _write_labels(record: ModerationRecord, verdict: Verdict) -> None:
+    rows = [
+        DetectedLabel(
+            record=record,
+            label=detection.label[:LABEL_LENGTH],
+            confidence=_decimal(detection.confidence),
+            description=detection.description[:255],
+            risk_level=detection.risk_level or "",
+            frame_index=detection.frame_index,
+            source=detection.source[:50],
+        )
+        for detection in verdict.detections
+    ]
+    if rows:
+        DetectedLabel.objects.using(record._state.db).bulk_create(rows)

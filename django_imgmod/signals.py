@@ -1,0 +1,34 @@
+"""
+Public signals.
+
+All are sent after the transaction that caused them has been committed, with ``send_robust``: a receiver that fails is
+logged and disturbs nobody. ``sender`` is the model class that the image belongs to (the historical ``None`` where that
+class is no longer installed) and ``record`` the ``ModerationRecord``.
+"""
+
+from django.dispatch import Signal
+
+# Sent when a provider has accepted an image and will answer later; arguments: record.
+image_submitted = Signal()
+
+# Sent when a provider's verdict was applied to a record; arguments: record, verdict (a ``results.Verdict``).
+verdict_received = Signal()
+
+# Sent when a record became "passed"; arguments: record.
+image_passed = Signal()
+
+# Sent when a record became "blocked"; arguments: record.
+image_blocked = Signal()
+
+# Sent when a record became "in_review"; arguments: record.
+image_held = Signal()
+
+# Sent when a person decided; arguments: record, decision (a ``models.Decision``).
+decision_made = Signal()
+
+# Sent when the provider answered to a decision that was told back; arguments: record, feedback (``models.Feedback``).
+feedback_sent = Signal()
+
+# Not public. Sent by services when a record has work to be done, for the configured dispatcher; arguments: public_id
+# (of the record, a UUID), using (the database alias that holds it). Sender: ModerationRecord.
+work_due = Signal()

@@ -1,0 +1,96 @@
+"""One model for each way in which a site may hold images."""
+
+import uuid
+
+from django.core.files.storage import FileSystemStorage
+from django.db import models
+
+from django_imgmod.registry import moderate
+
+
+class Photo(models.Model):
+    title = models.CharField(max_length=100, blank=True)
+    image = models.ImageField(upload_to="photos", blank=True)
+
+
+class PhotoProxy(Photo):
+    class Meta:
+        proxy = True
+
+
+class PanoramaPhoto(Photo):
+    """Inherits the image from a table of its own."""
+
+    angle = models.IntegerField(default=360)
+
+
+class NullablePhoto(models.Model):
+    image = models.ImageField(null=True, blank=True)
+
+
+class UuidPhoto(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    image = models.ImageField(upload_to="uuid")
+
+
+class StringPhoto(models.Model):
+    code = models.CharField(max_length=50, primary_key=True)
+    image = models.ImageField(upload_to="string", blank=True)
+
+
+class PairOfPhotos(models.Model):
+    front = models.ImageField(upload_to="front", blank=True)
+    back = models.ImageField(upload_to="back", blank=True)
+
+
+class SizedPhoto(models.Model):
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    image = models.ImageField(upload_to="sized", width_field="width", height_field="height")
+
+
+class RenamingStorage(FileSystemStorage):
+    """Names every file itself, whatever the upload was called."""
+
+    def get_available_name(self, name, max_length=None):
+        return f"renamed/{uuid.uuid4().hex}.img"
+
+
+class OverwritingStorage(FileSystemStorage):
+    def get_available_name(self, name, max_length=None):
+        self.delete(name)
+        return name
+
+
+class RenamedPhoto(models.Model):
+    image = models.ImageField(storage=RenamingStorage())
+
+
+class OverwrittenPhoto(models.Model):
+    title = models.CharField(max_length=100, blank=True)
+    image = models.ImageField(storage=OverwritingStorage())
+
+
+class AbstractCard(models.Model):
+    image = models.ImageField(upload_to="cards")
+
+    class Meta:
+        abstract = True
+
+
+class PostCard(AbstractCard):
+    pass
+
+
+@moderate("scan", policy="strict")
+class Document(models.Model):
+    """A plain file field is watched only where somebody says so."""
+
+    scan = models.FileField(upload_to="scans")
+    attachment = models.FileField(upload_to="attachments", blank=True)
+
+
+class Note(models.Model):
+    """Holds no image at all."""
+
+    text = models.TextField()
