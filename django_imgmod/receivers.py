@@ -56,7 +56,7 @@ def note_uploads(sender: type[models.Model], instance: models.Model, **kwargs: A
     for watched in watched_fields(sender):
         # Straight from __dict__: a deferred field must not be loaded.
         if watched.field.attname in instance.__dict__:
-            file = getattr(instance, watched.name)
+            file = getattr(instance, watched.field.attname)
             if isinstance(file, FieldFile) and file and not getattr(file, "_committed", True):
                 uploaded.add(watched.name)
     if uploaded:
@@ -86,8 +86,10 @@ def open_records(
 
 
 def supersede_records(sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
-    """After the delete: nothing is left to moderate."""
-    intake.object_deleted(instance, watched_fields(sender), using=using)
+    """After the delete: nothing is left to moderate. A parent's row, and its image, has a signal of its own."""
+    gone = [watched for watched in watched_fields(sender) if watched.model is sender._meta.concrete_model]
+    if gone:
+        intake.object_deleted(instance, gone, using=using)
 
 
 _HANDLERS: Final = ((pre_save, note_uploads), (post_save, open_records), (post_delete, supersede_records))

@@ -49,6 +49,10 @@ class WatchedField:
         assert isinstance(field, models.FileField)  # noqa: S101 - watched_fields() yields no others
         return field
 
+    def file_name(self, instance: models.Model) -> str:
+        """Return the stored name of an instance's file, empty where it has none."""
+        return getattr(instance, self.field.attname).name or ""
+
     def object_id(self, instance: models.Model) -> str:
         """Return the key, as text, of the row that holds the field: the parent's, for a child by inheritance."""
         return object_id_of(self.model, instance)

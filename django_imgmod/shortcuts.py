@@ -31,20 +31,18 @@ def image_record(obj: models.Model, field_name: str) -> ModerationRecord | None:
 
 def image_records(objects: Iterable[M], field_name: str) -> dict[object, ModerationRecord]:
     """Return the current records of one image field of many objects of one model, by primary key; one query."""
-    by_object_id: dict[str, M] = {}
-    watched = None
-    for obj in objects:
-        watched = watched or _watched(type(obj), field_name)
-        by_object_id[watched.object_id(obj)] = obj
-    if watched is None:
+    objects = list(objects)
+    if not objects:
         return {}
-    using = router.db_for_read(ModerationRecord, instance=next(iter(by_object_id.values())))
+    watched = _watched(type(objects[0]), field_name)
+    by_object_id = {watched.object_id(obj): obj for obj in objects}
+    using = router.db_for_read(ModerationRecord, instance=objects[0])
     records = ModerationRecord.objects.using(using).for_field(watched.model, by_object_id, field_name)
     return {
         by_object_id[record.object_id].pk: record
         for record in records
         # A record of another file says nothing about this one.
-        if record.file_name == getattr(by_object_id[record.object_id], field_name).name
+        if record.file_name == watched.file_name(by_object_id[record.object_id])
     }
 
 
@@ -61,7 +59,7 @@ def is_image_visible(obj: models.Model, field_name: str) -> bool:
     It may if its current record is ``passed`` or its policy only watches (``shadow``). An image without a record is
     what ``IMGMOD["UNRECORDED"]`` says; a field without a file has nothing to show.
     """
-    return bool(getattr(obj, field_name)) and is_record_visible(image_record(obj, field_name))
+    return bool(_watched(type(obj), field_name).file_name(obj)) and is_record_visible(image_record(obj, field_name))
 
 
 def is_record_visible(record: ModerationRecord | None) -> bool:

@@ -64,7 +64,7 @@ def object_saved(
     The wake-up waits for the commit.
     """
     targets = {watched: target_of(watched, instance, using) for watched in fields}
-    names = {watched: getattr(instance, watched.name).name or "" for watched in fields}
+    names = {watched: watched.file_name(instance) for watched in fields}
     if is_created:
         current: dict[str | None, ModerationRecord] = {}
         fields = [watched for watched in fields if names[watched]]

@@ -38,6 +38,17 @@ class StringPhoto(models.Model):
     image = models.ImageField(upload_to="string", blank=True)
 
 
+class SuffixedImageField(models.ImageField):
+    """Kept under another attribute than its name, as foreign keys are."""
+
+    def get_attname(self):
+        return f"{self.name}_file"
+
+
+class SuffixedPhoto(models.Model):
+    image = SuffixedImageField(upload_to="suffixed")
+
+
 class PairOfPhotos(models.Model):
     front = models.ImageField(upload_to="front", blank=True)
     back = models.ImageField(upload_to="back", blank=True)
