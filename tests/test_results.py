@@ -1,0 +1,25 @@
+import pytest
+
+from django_imgmod.results import Detection, ImageSource, Submission
+
+
+@pytest.mark.parametrize("confidence", [-0.01, 100.01, float("nan")])
+def test_confidence_is_0_to_100(confidence):
+    with pytest.raises(ValueError, match="0 to 100 or None"):
+        Detection(label="a", confidence=confidence)
+
+
+def test_detection_needs_a_label():
+    with pytest.raises(ValueError, match="needs a label"):
+        Detection(label="")
+
+
+def test_submission_needs_a_verdict_or_a_reference():
+    with pytest.raises(ValueError, match="a verdict or a reference"):
+        Submission()
+
+
+def test_source_does_not_show_its_bytes():
+    source = ImageSource(data_id="1", file_name="a.png", content=b"secret", sha256="0")
+    assert "secret" not in repr(source)
+    assert source.byte_count == 6
