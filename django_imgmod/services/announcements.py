@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
@@ -25,7 +24,8 @@ SIGNAL_OF_STATUS: Final = {
 
 def announce(signal: Signal, record: ModerationRecord, **arguments: Any) -> None:
     """Send a public signal once the transaction has been committed. A receiver that fails is logged, no more."""
-    transaction.on_commit(partial(_send, signal, record, **arguments), using=record._state.db, robust=True)
+    # No partial(): when a robust callback fails, Django logs its __qualname__, and a partial has none.
+    transaction.on_commit(lambda: _send(signal, record, **arguments), using=record._state.db, robust=True)
 
 
 def announce_status(record: ModerationRecord) -> None:

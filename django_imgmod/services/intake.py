@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, router, transaction
@@ -85,10 +84,9 @@ def object_deleted(instance: models.Model, fields: Sequence[WatchedField], *, us
 
 
 def reopen(target: Target) -> None:
-    """Replace whatever record an image field has by a new one of the file that its row names."""
-    with transaction.atomic(using=target.record_db):
-        _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
-        transaction.on_commit(partial(confirm, target), using=target.record_db, robust=True)
+    """Replace whatever record an image field has by a new one of the file that its row names, after the commit."""
+    _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
+    _confirm_on_commit(target)
 
 
 def confirm(target: Target) -> None:
@@ -115,6 +113,11 @@ def confirm(target: Target) -> None:
         work_due.send(ModerationRecord, public_id=record.public_id, using=target.record_db)
 
 
+def _confirm_on_commit(target: Target) -> None:
+    """Wait for the object's commit, also where its records are kept in another database."""
+    transaction.on_commit(lambda: confirm(target), using=target.object_db, robust=True)
+
+
 def _current_records(targets: Collection[Target]) -> dict[str | None, ModerationRecord]:
     using = next(iter(targets)).record_db
     keys = [target.key for target in targets]
@@ -128,7 +131,8 @@ def _replace(target: Target, record: ModerationRecord | None, name: str) -> None
             _supersede(ModerationRecord.objects.using(target.record_db).filter(pk=record.pk, current_key=target.key))
         if name:
             _insert(target, name)
-            transaction.on_commit(partial(confirm, target), using=target.record_db, robust=True)
+    if name:
+        _confirm_on_commit(target)
 
 
 def _supersede(records: models.QuerySet[ModerationRecord]) -> None:

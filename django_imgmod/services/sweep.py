@@ -11,14 +11,26 @@ from .submission import work
 
 
 def record_databases() -> list[str]:
-    """Return the aliases of the databases that hold records."""
-    return [alias for alias in connections if router.allow_migrate_model(alias, ModerationRecord)]
+    """
+    Return the aliases of the databases that hold records.
+
+    Those in which an object's record would be opened beside it: that leaves out replicas, and databases that a router
+    keeps free of records.
+    """
+    found = []
+    for alias in connections:
+        probe = ModerationRecord()
+        probe._state.db = alias
+        is_written_to = router.db_for_write(ModerationRecord, instance=probe) == alias
+        if is_written_to and router.allow_migrate_model(alias, ModerationRecord):
+            found.append(alias)
+    return found
 
 
 def sweep(*, limit: int = 100) -> Iterator[ModerationRecord]:
     """Do the work that is due, the longest due first, at most ``limit`` records a database; yield each when done."""
     for using in record_databases():
-        due = list(ModerationRecord.objects.using(using).due().values_list("public_id", flat=True)[:limit])
-        for public_id in due:
+        records = ModerationRecord.objects.using(using)
+        for public_id in list(records.due().values_list("public_id", flat=True)[:limit]):
             if work(public_id, using=using):
-                yield ModerationRecord.objects.using(using).get(public_id=public_id)
+                yield records.get(public_id=public_id)
