@@ -77,7 +77,13 @@ class ModerationRecord(models.Model):
     """
 
     public_id = models.UUIDField(_("public id"), default=uuid.uuid4, unique=True, editable=False)
-    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+", verbose_name=_("model"))
+    content_type = models.ForeignKey(
+        ContentType,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,  # the first column of imgmod_record_image
+        verbose_name=_("model"),
+    )
     object_id = models.CharField(_("object id"), max_length=255)
     content_object = GenericForeignKey("content_type", "object_id")
     field_name = models.CharField(_("field"), max_length=100)

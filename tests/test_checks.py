@@ -134,7 +134,7 @@ class TestSettings:
     def test_options_do_not_show(self, settings):
         settings.IMGMOD = {"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTIONS": {"access_key_secret": "hush"}}}}
         assert "hush" not in repr(imgmod_settings.providers)
-        [message] = [message for message in checks.check_providers(None)]
+        [message] = checks.check_providers(None)
         assert "hush" not in str(message)
 
 

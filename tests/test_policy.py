@@ -94,9 +94,7 @@ class TestLabels:
 
     def test_rule_decides_alone(self):
         """Neither the detection's level nor the whole image's counts where a rule speaks."""
-        verdict = Verdict(
-            risk_level=RiskLevel.HIGH, detections=(seen("sexual_partialNudity", 10, RiskLevel.HIGH),)
-        )
+        verdict = Verdict(risk_level=RiskLevel.HIGH, detections=(seen("sexual_partialNudity", 10, RiskLevel.HIGH),))
         assert judge(self.LEVELS, verdict)[0] == "pass"
 
     def test_only_block(self):

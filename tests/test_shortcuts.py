@@ -69,11 +69,11 @@ class TestOneObject:
     @pytest.mark.parametrize("field_name", ["title", "no_such_field"])
     def test_field_that_is_not_watched(self, field_name):
         for call in (image_record, image_status, is_image_visible, moderate_image):
-            with pytest.raises(ImgmodConfigurationError, match=f"Photo.{field_name} is not watched"):
+            with pytest.raises(ImgmodConfigurationError, match=rf"Photo\.{field_name} is not watched"):
                 call(Photo(), field_name)
-        with pytest.raises(ImgmodConfigurationError, match=f"Photo.{field_name} is not watched"):
+        with pytest.raises(ImgmodConfigurationError, match=rf"Photo\.{field_name} is not watched"):
             filter_visible(Photo.objects.all(), field_name)
-        with pytest.raises(ImgmodConfigurationError, match="Document.attachment is not watched"):
+        with pytest.raises(ImgmodConfigurationError, match=r"Document\.attachment is not watched"):
             image_status(Document(), "attachment")
 
 

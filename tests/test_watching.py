@@ -258,11 +258,8 @@ class TestManyKindsOfModels:
         assert image_record(StringPhoto.objects.get(), "image") is not None
 
     def test_string_keys_that_differ_only_in_case_or_spaces(self, picture):
-        if connection.vendor == "mysql":
-            # There the keys themselves are equal.
-            codes = ["a", "b"]
-        else:
-            codes = ["a", "A", "a "]
+        # On MySQL the keys themselves are equal.
+        codes = ["a", "b"] if connection.vendor == "mysql" else ["a", "A", "a "]
         for code in codes:
             StringPhoto.objects.create(code=code, image=picture())
         assert ModerationRecord.objects.current().count() == len(codes)
@@ -336,17 +333,17 @@ class TestPastTheSignals:
 
 class TestTransactions:
     def test_rollback(self, picture):
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             Photo.objects.create(image=picture())
             assert ModerationRecord.objects.exists()
-            1 / 0  # noqa: B018
+            transaction.set_rollback(True)
         assert not ModerationRecord.objects.exists()
 
     def test_rollback_of_a_replacement(self, photo, picture):
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             photo.image = picture(2)
             photo.save()
-            1 / 0  # noqa: B018
+            transaction.set_rollback(True)
         assert [is_current for _, is_current in history(photo)] == [True]
 
     def test_no_work_before_the_commit(self, picture, django_capture_on_commit_callbacks):

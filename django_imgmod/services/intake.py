@@ -19,6 +19,7 @@ from ..choices import Status
 from ..models import ModerationRecord, current_key
 from ..registry import WatchedField
 from ..signals import work_due
+from .insertion import insert_unless_current
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,5 @@ def _insert(target: Target, name: str) -> ModerationRecord:
         created_at=now,
         due_at=now,
     )
-    # A record that somebody else opened for this field must not break the caller's transaction: confirm() sorts it
-    # out after the commit.
-    ModerationRecord.objects.using(target.record_db).bulk_create([record], ignore_conflicts=True)
+    insert_unless_current(record, using=target.record_db)
     return record

@@ -71,9 +71,7 @@ def configure(settings: Any, **changes: Any) -> None:
 
 def use_asynchronous_provider(settings: Any, **options: Any) -> None:
     backend = "django_imgmod.providers.dummy.DummyProvider"
-    configure(
-        settings, PROVIDERS={"default": {"BACKEND": backend, "OPTIONS": {"is_asynchronous": True, **options}}}
-    )
+    configure(settings, PROVIDERS={"default": {"BACKEND": backend, "OPTIONS": {"is_asynchronous": True, **options}}})
 
 
 class TestVerdict:
