@@ -7,9 +7,10 @@ needs to execute it, so it is built once a database and only the values of the n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from django.db import connections
 from django.db.models import Field
@@ -17,40 +18,28 @@ from django.db.models.constants import OnConflict
 
 from ..models import ModerationRecord
 
-# What differs from record to record; every other column has its default.
-_FILLED_IN: Final = (
-    "public_id",
-    "content_type",
-    "object_id",
-    "field_name",
-    "current_key",
-    "file_name",
-    "provider",
-    "policy",
-    "created_at",
-    "due_at",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
     sql: str
     defaults: tuple[Any, ...]
-    slots: tuple[tuple[int, Field[Any, Any]], ...]
+    positions: Mapping[str, tuple[int, Field[Any, Any]]]
+    """Where each column's value goes, and the field that prepares it, by attribute name."""
 
 
-def insert_unless_current(record: ModerationRecord, *, using: str) -> None:
+def insert_unless_current(using: str, **columns: Any) -> None:
     """
-    Insert a new record, unless its image field has a current one: then nothing happens, and no error either.
+    Insert a record with ``columns``, unless its image field has a current one: then nothing happens, and no error.
 
-    An error would break the transaction of the caller, who only wanted to save a picture. Only the columns in
-    ``_FILLED_IN`` are taken from ``record``; its primary key is not set.
+    An error would break the transaction of the caller, who only wanted to save a picture. Columns that are not given
+    have their defaults.
     """
     connection = connections[using]
     statement = _statement(using)
     values = list(statement.defaults)
-    for index, field in statement.slots:
-        values[index] = field.get_db_prep_save(getattr(record, field.attname), connection)
+    for name, value in columns.items():
+        position, field = statement.positions[name]
+        values[position] = field.get_db_prep_save(value, connection)
     with connection.cursor() as cursor:
         cursor.execute(statement.sql, values)
 
@@ -73,5 +62,5 @@ def _statement(using: str) -> _Statement:
     return _Statement(
         sql=sql,
         defaults=tuple(field.get_db_prep_save(getattr(blank, field.attname), connection) for field in fields),
-        slots=tuple((index, field) for index, field in enumerate(fields) if field.name in _FILLED_IN),
+        positions={field.attname: (position, field) for position, field in enumerate(fields)},
     )

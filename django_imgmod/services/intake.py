@@ -7,6 +7,7 @@ memory looked like before is no evidence, since another process may have saved t
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -106,12 +107,13 @@ def confirm(target: Target) -> None:
         or ""
     )
     record = _current_records([target]).get(target.key)
+    public_id = record.public_id if record and record.is_open else None
     if (record.file_name if record else "") != stored:
         with transaction.atomic(using=target.record_db):
             _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
-            record = _insert(target, stored) if stored else None
-    if record is not None and record.is_open:
-        work_due.send(ModerationRecord, public_id=record.public_id, using=target.record_db)
+            public_id = _insert(target, stored) if stored else None
+    if public_id is not None:
+        work_due.send(ModerationRecord, public_id=public_id, using=target.record_db)
 
 
 def _confirm_on_commit(target: Target) -> None:
@@ -149,11 +151,15 @@ def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
     )
 
 
-def _insert(target: Target, name: str) -> ModerationRecord:
+def _insert(target: Target, name: str) -> uuid.UUID:
+    """Open a pending record for a file; return its public id."""
     now = timezone.now()
+    public_id = uuid.uuid4()
     content_types = ContentType.objects.db_manager(target.record_db)
-    record = ModerationRecord(
-        content_type=content_types.get_for_model(target.watched.model),
+    insert_unless_current(
+        target.record_db,
+        public_id=public_id,
+        content_type_id=content_types.get_for_model(target.watched.model).pk,
         object_id=target.object_id,
         field_name=target.watched.name,
         current_key=target.key,
@@ -163,5 +169,4 @@ def _insert(target: Target, name: str) -> ModerationRecord:
         created_at=now,
         due_at=now,
     )
-    insert_unless_current(record, using=target.record_db)
-    return record
+    return public_id
