@@ -89,6 +89,15 @@ class ModerationRecord(models.Model):
     field_name = models.CharField(_("field"), max_length=100)
     current_key = models.CharField(_("current key"), max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001 - unique, so "none" must be NULL
 
+    submission_key = models.CharField(  # noqa: DJ001 - unique, so "none" must be NULL
+        _("submission key"),
+        max_length=64,
+        unique=True,
+        null=True,
+        editable=False,
+        help_text=_("Set while these bytes are with a provider: they are not submitted twice at the same time."),
+    )
+
     file_name = models.TextField(_("file name"))
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     perceptual_hash = models.CharField(_("perceptual hash"), max_length=80, blank=True)

@@ -29,6 +29,7 @@ from .announcements import announce_status
 from .reuse import reuse
 from .sources import read_source
 from .transitions import change_status
+from .twins import begin_submission, is_submission_under_way, wake_twins
 from .verdicts import apply_verdict, give_up
 
 logger = logging.getLogger("django_imgmod")
@@ -99,9 +100,19 @@ def _submit(record: ModerationRecord) -> None:
     ModerationRecord.objects.using(record._state.db).filter(pk=record.pk).update(**known)
     for name, value in known.items():
         setattr(record, name, value)
-    if reuse(record):
-        return
-    _accept(record, provider.submit(source))
+    if not begin_submission(record):
+        _wait_for_twin(record)
+    elif not reuse(record):
+        _accept(record, provider.submit(source))
+
+
+def _wait_for_twin(record: ModerationRecord) -> None:
+    """Leave the judgement to another record of the same bytes. That is no failed attempt."""
+    # The twin wakes us; the delay is for the case that it dies.
+    _postpone(record, LEASE.total_seconds(), attempt_count=0)
+    if not is_submission_under_way(record):
+        # It was settled before we lay down, and has woken nobody.
+        wake_twins(record)
 
 
 def _accept(record: ModerationRecord, submission: Submission) -> None:

@@ -19,6 +19,7 @@ from ..results import Detection, Verdict
 from ..signals import verdict_received
 from .announcements import announce, announce_status
 from .transitions import change_status
+from .twins import wake_twins
 
 logger = logging.getLogger("django_imgmod")
 
@@ -59,7 +60,7 @@ def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling 
             return False
         _write_labels(record, verdict)
         announce(verdict_received, record, verdict=verdict)
-        announce_status(record)
+        _announce_outcome(record)
     return True
 
 
@@ -67,7 +68,7 @@ def apply_ruling(record: ModerationRecord, ruling: Ruling, **changes: Any) -> No
     """Settle a record by an outcome for which there is no verdict. Raises ``RecordConflict`` as ``change_status``."""
     with transaction.atomic(using=record._state.db):
         change_status(record, STATUS_OF_OUTCOME[ruling.outcome], **changes, reason=ruling.reason)
-        announce_status(record)
+        _announce_outcome(record)
 
 
 def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: dict[str, Any] | None = None) -> None:
@@ -124,6 +125,12 @@ def bounded(raw: Any) -> Any:
     if len(text) <= MAX_RAW_CHARACTERS:
         return json.loads(text)
     return {"truncated": text[:MAX_RAW_CHARACTERS], "character_count": len(text)}
+
+
+def _announce_outcome(record: ModerationRecord) -> None:
+    announce_status(record)
+    if record.sha256:
+        transaction.on_commit(lambda: wake_twins(record), using=record._state.db, robust=True)
 
 
 def _columns(verdict: Verdict) -> dict[str, Any]:

@@ -238,6 +238,41 @@ class TestSameBytes:
         assert len(dummy().calls) == 1
 
 
+class TestSameBytesAtTheSameTime:
+    def test_second_waits_for_the_first(self, upload, commit, settings):
+        use_asynchronous_provider(settings, delay=60, risk_level="medium")
+        first, second = upload(), upload(model=UuidPhoto)
+        assert (first.status, second.status) == (Status.SUBMITTED, Status.PENDING)
+        assert (second.attempt_count, second.error_code) == (0, "")
+        make_due(first)
+        with commit():
+            list(sweep())
+        second.refresh_from_db()
+        assert (second.status, second.reused_from) == (Status.IN_REVIEW, first)
+        assert len(dummy().calls) == 1
+
+    def test_first_is_deleted_meanwhile(self, upload, settings):
+        use_asynchronous_provider(settings, delay=60)
+        upload()
+        second = upload(model=UuidPhoto)
+        Photo.objects.all().delete()
+        make_due(second)
+        list(sweep())
+        second.refresh_from_db()
+        assert second.status == Status.SUBMITTED
+
+    def test_first_cannot_be_judged(self, upload, commit, settings):
+        use_asynchronous_provider(settings, delay=60)
+        dummy().script(ProviderRefused("no"))
+        first, second = upload(), upload(model=UuidPhoto)
+        make_due(first)
+        with commit():
+            list(sweep())
+        second.refresh_from_db()
+        assert second.status == Status.SUBMITTED
+        assert len(dummy().calls) == 2
+
+
 class TestFailures:
     @pytest.mark.parametrize(
         ("error", "code"),

@@ -1,0 +1,72 @@
+"""
+The same bytes, uploaded again while the first upload is still being judged.
+
+The later record waits instead of paying for a second judgement, and is woken when the first has an outcome. Should
+that never happen, it comes due by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from ..choices import Status
+from ..models import ModerationRecord
+from ..signals import work_due
+
+
+def begin_submission(record: ModerationRecord) -> bool:
+    """
+    Take the right to have a record's bytes judged; return False where another record of the same bytes has it.
+
+    The unique ``submission_key`` decides between two that try at the same time, on every database. Whoever holds it
+    without being with the provider any more, settled or dead, loses it to the next. What is known of the bytes must
+    be looked up afterwards: until then the twin may have been settled.
+    """
+    _holders(record).exclude(_is_with_provider()).update(submission_key=None)
+    try:
+        with transaction.atomic(using=record._state.db):
+            _records(record).filter(pk=record.pk).update(submission_key=_key(record))
+    except IntegrityError:
+        return False
+    return True
+
+
+def is_submission_under_way(record: ModerationRecord) -> bool:
+    """Return whether these bytes are with the record's service right now."""
+    return _holders(record).filter(_is_with_provider()).exists()
+
+
+def wake_twins(record: ModerationRecord) -> None:
+    """Wake the records of the same bytes that wait for this one."""
+    now = timezone.now()
+    waiting = _records(record).filter(
+        sha256=record.sha256,
+        provider=record.provider,
+        status=Status.PENDING,
+        error_code="",
+        due_at__gt=now,
+        lease_until__isnull=True,
+    )
+    for twin in waiting.only("public_id"):
+        if waiting.filter(pk=twin.pk).update(due_at=now):
+            work_due.send(ModerationRecord, public_id=twin.public_id, using=record._state.db)
+
+
+def _records(record: ModerationRecord) -> QuerySet[ModerationRecord]:
+    return ModerationRecord.objects.using(record._state.db)
+
+
+def _holders(record: ModerationRecord) -> QuerySet[ModerationRecord]:
+    return _records(record).filter(submission_key=_key(record))
+
+
+def _is_with_provider() -> Q:
+    return Q(status=Status.SUBMITTED) | Q(status=Status.PENDING, lease_until__gt=timezone.now())
+
+
+def _key(record: ModerationRecord) -> str:
+    return hashlib.sha256(f"{record.sha256}\n{record.provider}\n{record.service}".encode()).hexdigest()
