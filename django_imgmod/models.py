@@ -95,7 +95,7 @@ class ModerationRecord(models.Model):
         unique=True,
         null=True,
         editable=False,
-        help_text=_("Set while these bytes are with a provider: they are not submitted twice at the same time."),
+        help_text=_("Set while these bytes are with a provider: they are not submitted twice at once."),
     )
 
     file_name = models.TextField(_("file name"))

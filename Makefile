@@ -1,0 +1,67 @@
+# GNU make 4.3 or later (3.81 of macOS does as well) and Python 3.11 or later; everything else is fetched.
+
+PYTHON ?= python3
+PORT   ?= 8000
+SERVE  ?= 1
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+MANAGE := $(BIN)/python example_project/manage.py
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# Touched after an installation, so that the next one waits until pyproject.toml changes.
+EXAMPLE_INSTALLED := $(VENV)/example-installed
+DEV_INSTALLED     := $(VENV)/dev-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types clean free-port
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variables: PYTHON=$(PYTHON) (makes $(VENV)), PORT=$(PORT), SERVE=0 (demo stops after the table)"
+
+demo: free-port $(EXAMPLE_INSTALLED) ## Fill the example site with pictures, show what became of them, serve it
+	@echo "Bringing the database up to date"
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) demo --port $(PORT)
+ifneq ($(SERVE),0)
+	@echo
+	@$(MANAGE) runserver --noreload 127.0.0.1:$(PORT)
+endif
+
+test: $(DEV_INSTALLED) ## Run the tests on SQLite
+	@$(BIN)/python -m pytest
+
+lint: $(DEV_INSTALLED) ## Check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(DEV_INSTALLED) ## Check the types
+	@$(BIN)/mypy
+
+clean: ## Remove the environment, the example's database and pictures, and caches
+	rm -rf $(VENV) var build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Better said before a minute of installing than after it.
+free-port:
+ifneq ($(SERVE),0)
+	@$(PYTHON) -c 'import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", $(PORT)))' 2>/dev/null \
+		|| { echo "Port $(PORT) is not free. Choose another one: make demo PORT=8001" >&2; exit 1; }
+endif
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or later is needed. Name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(EXAMPLE_INSTALLED): pyproject.toml | $(BIN)/python
+	@echo "Installing django-imgmod with its engine and the example's packages (a minute the first time)"
+	@$(PIP) install --editable ".[example]"
+	@touch $@
+
+$(DEV_INSTALLED): pyproject.toml | $(BIN)/python
+	@echo "Installing django-imgmod with what the tests need (a minute or two the first time)"
+	@$(PIP) install --editable ".[dev]"
+	@touch $@ $(EXAMPLE_INSTALLED)

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class GalleryConfig(AppConfig):
+    name = "example_project.gallery"
+    default_auto_field = "django.db.models.BigAutoField"
