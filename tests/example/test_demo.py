@@ -59,7 +59,8 @@ def test_demo_shows_every_status_for_its_reason(first_run: FirstRun) -> None:
 
 
 def test_demo_fits_a_terminal(first_run: FirstRun) -> None:
-    assert max(map(len, first_run.result.stdout.splitlines())) <= 120
+    # The last line is a command, as long as the path of the interpreter.
+    assert max(map(len, first_run.result.stdout.splitlines()[:-1])) <= 120
 
 
 def test_second_demo_ends_as_the_first(first_run: FirstRun) -> None:

@@ -99,7 +99,8 @@ class Command(BaseCommand):
         for name, address, login in rows:
             self.stdout.write(f"{name:<8} {address:<30} {login}")
         command = " ".join(map(os.path.relpath, (sys.executable, sys.argv[0])))
-        self.stdout.write(f'The "submitted" one is answered a minute from now, by: {command} imgmod_worker --once')
+        self.stdout.write('The "submitted" one is answered a minute from now, by:')
+        self.stdout.write(f"  {command} imgmod_worker --once")
 
     def _style_of(self, record: ModerationRecord) -> Style:
         styles: dict[str, Style] = {
