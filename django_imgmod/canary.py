@@ -23,6 +23,8 @@ CanaryLevel = Literal["high", "medium"]
 LEVELS: Final[tuple[CanaryLevel, ...]] = ("high", "medium")
 SIZE: Final = 512
 GRID: Final = 16
+# To this shorter side, in pixels, a picture may be shrunk and still be recognised.
+CANARY_SIDE: Final = 64
 # These rows of cells carry the caption and are not compared.
 CAPTION_ROWS: Final = range(6, 10)
 # Of the 192 cells that are compared. An unrelated picture agrees in about half of them.
@@ -65,6 +67,9 @@ def canary_png(level: CanaryLevel) -> bytes:
 
 def detect_canary(image: Image.Image) -> Detection | None:
     """Return the detection for an upright picture that is a canary, or None."""
+    if image.mode == "P":
+        # Pillow warns where it would have to drop the transparency of a palette.
+        image = image.convert("RGBA")
     small = image.convert("L").resize((GRID, GRID), Image.Resampling.BOX)
     values = small.tobytes()
     compared = [index for index in range(GRID * GRID) if _is_compared(index)]

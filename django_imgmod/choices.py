@@ -1,5 +1,7 @@
 """The closed vocabularies. Every stored value is one of these words."""
 
+from typing import Final
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -43,6 +45,14 @@ class RiskLevel(models.TextChoices):
 
     UNKNOWN = "unknown", _("Unknown")
     """The provider used a word that we do not know. Never treated as harmless."""
+
+    @property
+    def gravity(self) -> int:
+        """Where it stands in the order from harmless to grave. What is unknown is worse than what is uncertain."""
+        return _GRAVITY.index(self)
+
+
+_GRAVITY: Final = (RiskLevel.NONE, RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.UNKNOWN, RiskLevel.HIGH)
 
 
 class Outcome(models.TextChoices):

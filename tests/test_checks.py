@@ -31,13 +31,13 @@ def found(settings: Any, imgmod: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases=["default", "other"])
 def test_no_complaints_about_good_settings(settings):
     assert found(settings, {}) == []
     call_command("check", stdout=StringIO())
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases=["default", "other"])
 def test_checks_are_registered(settings):
     settings.IMGMOD = {**settings.IMGMOD, "UNRECORDED": "maybe", "EXCLUDE": ["nobody.Knows"], "PROVIDERS": {}}
     with pytest.raises(Exception, match=r"(?s)imgmod\.E006.*imgmod\.E011.*imgmod\.E022"):

@@ -21,6 +21,7 @@ LAYERS = {
     "signals": 1,
     "policy": 1,
     "canary": 1,
+    "decoding": 1,
     "registry": 2,
     "providers": 2,
     "models": 3,

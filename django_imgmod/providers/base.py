@@ -43,6 +43,11 @@ class BaseProvider(ABC):
         return f"<{type(self).__name__} {self.alias!r}>"
 
     @property
+    def knows_canaries(self) -> bool:
+        """Whether it recognises the canaries, so that they test its judgement and not only the way to it."""
+        return False
+
+    @property
     def service(self) -> str:
         """
         What exactly judges, at most 100 characters; kept on the record.

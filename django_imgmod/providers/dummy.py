@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import count
 from typing import ClassVar
 
-from PIL import Image
-
-from ..canary import detect_canary
+from ..canary import CANARY_SIDE, detect_canary
 from ..choices import RiskLevel
-from ..exceptions import ProviderUnavailable
+from ..decoding import decode
+from ..exceptions import ImgmodConfigurationError, ProviderRefused, ProviderUnavailable
 from ..results import ImageSource, Submission, Verdict
 from .base import BaseProvider
 
@@ -34,7 +32,8 @@ class DummyProvider(BaseProvider):
     OPTIONS: ``risk_level`` (default "none"), ``is_asynchronous`` (accept first, answer when asked), ``delay``
     (seconds until an asynchronous answer is there to be asked for), ``is_down`` (refuse every request as unreachable).
 
-    The script and the calls belong to the alias, not to the instance, so that a test can write the one and read the
+    Everything is kept in this process: no other one can fetch an asynchronous answer. The script and the calls belong
+    to the alias, not to the instance, so that a test can write the one and read the
     other from any thread. ``clear()`` empties both.
     """
 
@@ -53,6 +52,11 @@ class DummyProvider(BaseProvider):
         **options: object,
     ) -> None:
         super().__init__(alias, **options)
+        if risk_level not in RiskLevel.values:
+            raise ImgmodConfigurationError(
+                f'Provider "{alias}": OPTIONS["risk_level"] must be one of {", ".join(RiskLevel.values)}, '
+                f"not {risk_level!r}."
+            )
         self.risk_level = RiskLevel(risk_level)
         self.is_asynchronous = is_asynchronous
         self.delay = delay
@@ -61,6 +65,10 @@ class DummyProvider(BaseProvider):
     @property
     def service(self) -> str:
         return f"dummy/{self.risk_level}"
+
+    @property
+    def knows_canaries(self) -> bool:
+        return True
 
     @classmethod
     def clear(cls) -> None:
@@ -96,9 +104,8 @@ class DummyProvider(BaseProvider):
 
     def _answer_to(self, source: ImageSource) -> Verdict:
         try:
-            with Image.open(io.BytesIO(source.content), formats=("PNG", "JPEG", "WEBP")) as image:
-                canary = detect_canary(image)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            canary = detect_canary(decode(source.content, file_name=source.file_name, side=CANARY_SIDE).image)
+        except ProviderRefused:
             # A test may well upload bytes that are no picture: this provider judges by its script, not by its eyes.
             canary = None
         if canary is None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from typing import Final
 
 from django.db.models import FileField
-from PIL import Image
 
 from ..choices import ErrorCode
+from ..decoding import read_facts
 from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderRefused
 from ..models import ModerationRecord
-from ..results import ImageFacts, ImageSource
-
-# Formats whose header is read for the facts. What a provider accepts is the provider's own list.
-HEADER_FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "ICO", "AVIF")
+from ..results import ImageSource
 
 
 def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
@@ -46,21 +41,6 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
         sha256=hashlib.sha256(content).hexdigest(),
         facts=read_facts(content),
     )
-
-
-def read_facts(content: bytes) -> ImageFacts:
-    """Return what the header of an image says, without decoding it; empty facts where it is none."""
-    try:
-        with Image.open(io.BytesIO(content), formats=HEADER_FORMATS) as image:
-            width, height = image.size
-            return ImageFacts(
-                image_format=image.format or "",
-                width=width,
-                height=height,
-                frame_count=getattr(image, "n_frames", 1),
-            )
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return ImageFacts()
 
 
 class _StorageError(ProviderError):

@@ -24,7 +24,6 @@ from .twins import wake_twins
 logger = logging.getLogger("django_imgmod")
 
 MAX_RAW_CHARACTERS: Final = 64 * 1024
-_GRAVITY: Final = (RiskLevel.NONE, RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.UNKNOWN, RiskLevel.HIGH)
 
 STATUS_OF_OUTCOME: Final = {
     Outcome.PASS: Status.PASSED,
@@ -148,7 +147,7 @@ def _columns(verdict: Verdict) -> dict[str, Any]:
 def _weight(detection: Detection, verdict: Verdict) -> tuple[int, float]:
     """The gravest first, then the surest; what has no confidence counts as sure."""
     level = verdict.risk_level if detection.risk_level is None else detection.risk_level
-    return _GRAVITY.index(level), 100.0 if detection.confidence is None else detection.confidence
+    return level.gravity, 100.0 if detection.confidence is None else detection.confidence
 
 
 def _decimal(confidence: float | None) -> Decimal | None:

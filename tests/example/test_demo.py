@@ -2,7 +2,6 @@ import re
 import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from django_imgmod.choices import Status
 
 from .site import DUMMY, ExampleSite
-
-pytestmark = pytest.mark.skipif(find_spec("skimage") is None, reason="the photographs come with scikit-image")
 
 ROW = re.compile(
     rf"^(?P<picture>\S.*?)  +.* (?P<status>{'|'.join(Status.values)}) +(?P<milliseconds>\d+)$", re.MULTILINE

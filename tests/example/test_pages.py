@@ -1,12 +1,8 @@
-from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 from .site import DUMMY, ExampleSite
 
 
-@pytest.mark.skipif(find_spec("environ") is None, reason="the example's settings are read by django-environ")
 def test_pages_of_the_example_site(tmp_path: Path) -> None:
     """The tests in pages.py need the example's own settings, so they run in a process of their own."""
     site = ExampleSite(tmp_path, IMGMOD_BACKEND=DUMMY)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageOps
+
+from django_imgmod.choices import ErrorCode
+from django_imgmod.decoding import DecodedPicture, decode, shrunk
+from django_imgmod.exceptions import ProviderRefused
+
+from .providers.pictures import encoded, exif_orientation, landscape
+
+RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
+
+
+def decoded(
+    picture: Image.Image | bytes, image_format: str = "PNG", *, side: int = 64, **options: Any
+) -> DecodedPicture:
+    content = picture if isinstance(picture, bytes) else encoded(picture, image_format, **options)
+    return decode(content, file_name="holiday.jpg", side=side)
+
+
+def refusal(content: bytes, **limits: Any) -> ProviderRefused:
+    with pytest.raises(ProviderRefused) as caught:
+        decode(content, file_name="holiday.jpg", side=64, **limits)
+    assert not caught.value.retryable
+    assert "holiday.jpg" in str(caught.value)
+    return caught.value
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says how large it is, and has next to no pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def near(colour: tuple[int, ...], expected: tuple[int, ...], tolerance: int = 8) -> bool:
+    return all(abs(got - wanted) <= tolerance for got, wanted in zip(colour, expected, strict=True))
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation, image_format):
+    stored = encoded(landscape((60, 40)), image_format, exif=exif_orientation(orientation))
+    with Image.open(io.BytesIO(stored)) as image:
+        expected = ImageOps.exif_transpose(image).convert("RGB")
+    image = decoded(stored).image
+    assert image.size == expected.size == ((40, 60) if orientation > 4 else (60, 40))
+    assert ImageChops.difference(image, expected).getbbox() is None
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"rubbish", b"MM\0*", b"MM\0*\xff\xff\xff\xff"])
+def test_unreadable_exif_turns_nothing(exif, image_format):
+    image = decoded(landscape((60, 40)), image_format, exif=b"Exif\0\0" + exif).image
+    assert image.size == (60, 40)
+
+
+def test_cmyk():
+    image = decoded(Image.new("CMYK", (20, 20), (0, 255, 255, 0)), "JPEG").image
+    assert image.mode == "RGB"
+    assert near(image.getpixel((10, 10)), RED)
+
+
+def test_sixteen_bit_greyscale_is_scaled():
+    deep = Image.new("I;16", (4, 1))
+    for column, value in enumerate((0, 0x40FF, 0x8000, 0xFFFF)):
+        deep.putpixel((column, 0), value)
+    image = decoded(deep).image
+    assert [image.getpixel((column, 0))[0] for column in range(4)] == [0, 0x40, 0x80, 0xFF]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_transparency_is_put_on_white(mode):
+    picture = Image.new("RGBA", (20, 10), (*RED, 0))
+    picture.paste((*GREEN, 255), (10, 0, 20, 10))
+    image = decoded(picture.convert("P") if mode == "PA" else picture.convert(mode)).image
+    assert image.getpixel((2, 5)) == WHITE
+    assert image.getpixel((15, 5)) != WHITE
+
+
+def test_transparent_colours_of_palette_and_header():
+    palette = Image.new("P", (20, 10), 0)
+    palette.putpalette([*RED, *GREEN])
+    palette.paste(1, (10, 0, 20, 10))
+    for options in ({"transparency": 0}, {"transparency": b"\x00\xff"}):
+        image = decoded(palette, **options).image
+        assert [image.getpixel((2, 5)), image.getpixel((15, 5))] == [WHITE, GREEN]
+    image = decoded(palette.convert("RGB"), transparency=RED).image
+    assert [image.getpixel((2, 5)), image.getpixel((15, 5))] == [WHITE, GREEN]
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "BMP", "GIF"])
+def test_one_bit(image_format):
+    image = decoded(Image.new("1", (9, 9), 1), image_format).image
+    assert image.getpixel((4, 4)) == WHITE
+
+
+def test_one_pixel():
+    assert decoded(Image.new("RGB", (1, 1), RED), side=768).image.getpixel((0, 0)) == RED
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG"])
+def test_first_frame_of_an_animation(image_format):
+    frames = [Image.new("RGB", (20, 20), RED), Image.new("RGB", (20, 20), GREEN)]
+    picture = decoded(frames[0], image_format, save_all=True, append_images=frames[1:])
+    assert picture.has_more_frames
+    assert near(picture.image.getpixel((10, 10)), RED)
+
+
+def test_still_picture_has_no_more_frames():
+    assert not any(decoded(landscape((20, 20)), each).has_more_frames for each in ("GIF", "WEBP", "PNG", "JPEG", "BMP"))
+
+
+def test_jpeg_with_several_pictures():
+    frames = [Image.new("RGB", (20, 20), RED), Image.new("RGB", (20, 20), GREEN)]
+    picture = decoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert near(picture.image.getpixel((10, 10)), RED)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    ("size", "shorter"), [((800, 600), 75), ((2449, 163), 81), ((90, 2000), 90), ((64, 64), 64), ((30, 500), 30)]
+)
+def test_large_pictures_are_shrunk_in_their_own_aspect(size, shorter, image_format):
+    image = decoded(landscape(size), image_format, side=64).image
+    assert abs(min(image.size) - shorter) <= 8
+    assert min(image.size) < 128
+    assert image.width / image.height == pytest.approx(size[0] / size[1], rel=0.05)
+
+
+def test_shrunk_leaves_small_pictures_alone():
+    image = landscape((100, 127))
+    assert shrunk(image, 64) is image
+    assert shrunk(image, 50).size == (50, 64)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
+def test_truncated_file_is_damaged(image_format):
+    content = encoded(landscape((200, 150)), image_format)
+    error = refusal(content[: len(content) * 2 // 3])
+    assert error.code == ErrorCode.DAMAGED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"just some words", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\xff\xd8", b"%!PS-Adobe-3.0 EPSF-3.0\n"],
+)
+def test_what_is_no_picture(content):
+    error = refusal(content)
+    assert error.code == ErrorCode.NOT_AN_IMAGE
+    assert "JPEG, PNG" in str(error)
+
+
+@pytest.mark.parametrize("image_format", ["TIFF", "ICO", "TGA", "PPM", "PCX"])
+def test_other_formats_are_not_even_tried(image_format):
+    assert refusal(encoded(landscape((32, 32)), image_format)).code == ErrorCode.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("size", [(60_000, 60_000), (10_000, 10_000), (8_000, 8_000)])
+def test_pixels_are_counted_before_they_are_decoded(size):
+    """60 000 a side Pillow refuses, of 10 000 it warns (an error in these tests), 8 000 is over the engine's limit."""
+    error = refusal(png_header(*size))
+    assert error.code == ErrorCode.TOO_LARGE
+    assert "50,000,000 pixels" in str(error)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_pixels_are_counted_where_pillow_only_warns():
+    assert refusal(png_header(10_000, 10_000)).code == ErrorCode.TOO_LARGE
+
+
+def test_pixel_limit_is_the_last_that_passes():
+    content = encoded(landscape((100, 80)))
+    assert decode(content, file_name="holiday.jpg", side=64, max_pixels=8000).image.size == (100, 80)
+    assert refusal(content, max_pixels=7999).code == ErrorCode.TOO_LARGE
+
+
+def test_picture_without_pixels_is_no_picture():
+    content = bytearray(encoded(Image.new("P", (20, 20)), "GIF"))
+    content[6:10] = bytes(4)
+    # The size of the whole, then that of the only frame.
+    frame = content.index(b",", 10 + 3)
+    content[frame + 5 : frame + 9] = bytes(4)
+    assert refusal(bytes(content)).code == ErrorCode.NOT_AN_IMAGE
+
+
+SEEDS = [
+    encoded(landscape((40, 30)), "JPEG", exif=exif_orientation(6)),
+    encoded(landscape((40, 30)), "PNG"),
+    encoded(landscape((40, 30)).convert("P"), "GIF"),
+    encoded(landscape((40, 30)), "WEBP"),
+    encoded(landscape((40, 30)), "BMP"),
+]
+
+
+@given(
+    content=st.sampled_from(SEEDS),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=4)), max_size=6),
+    length=st.integers(0, 4000),
+)
+def test_any_bytes_are_a_picture_or_refused(content, changes, length):
+    mutated = bytearray(content)
+    for position, replacement in changes:
+        mutated[position : position + len(replacement)] = replacement
+    with warnings.catch_warnings():
+        # Pillow warns of some damage. That is an error in these tests only.
+        warnings.simplefilter("ignore")
+        try:
+            image = decoded(bytes(mutated[:length])).image
+        except ProviderRefused:
+            return
+    assert image.mode == "RGB"
