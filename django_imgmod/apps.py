@@ -16,9 +16,7 @@ class ImgmodConfig(AppConfig):
         from .models import ModerationRecord
         from .signals import work_due
 
-        django_checks.register(checks.check_settings)
-        django_checks.register(checks.check_providers)
-        django_checks.register(checks.check_watched_fields)
+        django_checks.register(checks.check, checks.TAG)
         work_due.connect(dispatch.wake, sender=ModerationRecord, dispatch_uid="django_imgmod.wake")
 
         def connect_receivers(*, setting: str, **kwargs: object) -> None:

@@ -25,7 +25,19 @@ from .registry import all_watched_fields, has_composite_key, undefined_declarati
 DOCS = "See docs/settings.md."
 
 
-def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+TAG = "imgmod"
+
+
+def check(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Run all checks below. Several may stumble over the same thing: it is said once."""
+    messages: dict[str, CheckMessage] = {}
+    for part in (check_settings, check_providers, check_watched_fields):
+        for message in part():
+            messages.setdefault(message.msg, message)
+    return list(messages.values())
+
+
+def check_settings() -> list[CheckMessage]:
     """Check the shape and the values of ``IMGMOD``."""
     try:
         given = imgmod_settings.given
@@ -52,7 +64,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     ]
 
 
-def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+def check_providers() -> list[CheckMessage]:
     """Check that every configured provider can be made."""
     try:
         aliases = list(imgmod_settings.providers)
@@ -73,7 +85,7 @@ def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     return found
 
 
-def check_watched_fields(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+def check_watched_fields() -> list[CheckMessage]:
     """Check that the settings and ``@moderate`` name fields, providers and policies that exist."""
     try:
         watched = list(all_watched_fields())

@@ -27,7 +27,7 @@ def found(settings: Any, imgmod: Any) -> list[Any]:
     return [
         message
         for check in (checks.check_settings, checks.check_providers, checks.check_watched_fields)
-        for message in check(None)
+        for message in check()
     ]
 
 
@@ -103,7 +103,7 @@ def test_save_under_wrong_settings_fails_loudly(settings, picture):
 def test_moderate_with_a_wrong_name(monkeypatch):
     monkeypatch.setattr(Photo, "_imgmod_declared", {}, raising=False)
     moderate("image", "titel", "title")(Photo)
-    messages = [message for message in checks.check_watched_fields(None) if message.id == "imgmod.E021"]
+    messages = [message for message in checks.check_watched_fields() if message.id == "imgmod.E021"]
     assert ["'titel'" in message.msg or "'title'" in message.msg for message in messages] == [True, True]
 
 
@@ -119,9 +119,15 @@ def test_composite_key(monkeypatch):
             app_label = "hostapp"
 
     monkeypatch.setattr(checks.apps, "get_models", lambda **kwargs: [Tile])
-    [message] = checks.check_watched_fields(None)
+    [message] = checks.check_watched_fields()
     assert message.id == "imgmod.W024"
     assert "several columns" in message.msg
+
+
+def test_one_mistake_is_said_once(settings):
+    settings.IMGMOD = {"PROVIDERS": [], "FIELDS": "all"}
+    messages = [message.msg for message in checks.check(None)]
+    assert len(messages) == len(set(messages)) == 2
 
 
 class TestSettings:
@@ -136,7 +142,7 @@ class TestSettings:
     def test_options_do_not_show(self, settings):
         settings.IMGMOD = {"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTIONS": {"access_key_secret": "hush"}}}}
         assert "hush" not in repr(imgmod_settings.providers)
-        [message] = checks.check_providers(None)
+        [message] = checks.check_providers()
         assert "hush" not in str(message)
 
 

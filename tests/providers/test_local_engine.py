@@ -424,7 +424,7 @@ def test_missing_package_is_an_error_that_names_the_extra(without, package, word
 def test_missing_package_is_found_at_start(settings, without):
     without("onnxruntime")
     settings.IMGMOD = {"PROVIDERS": {"default": {"BACKEND": LOCAL}}}
-    (error,) = checks.check_providers(None)
+    (error,) = checks.check_providers()
     assert error.id == "imgmod.E012"
     assert 'pip install "django-imgmod[local]"' in error.msg
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ..diagnosis import Finding, Level, findings
+
+
+class Command(BaseCommand):
+    help = "Examine whether images are really moderated. Exits with 1 where anything is at fault."
+    # It runs those of this app itself, and reports them with everything else.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--canary",
+            action="store_true",
+            help="Also send test pictures through storage, record, provider and policy. Nothing is left behind.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        fault_count = 0
+        for finding in findings(with_canaries=options["canary"]):
+            self._write(finding)
+            fault_count += finding.level == Level.FAULT
+        if fault_count:
+            raise CommandError(f"Faults found: {fault_count}.")
+        self.stdout.write("No fault found.")
+
+    def _write(self, finding: Finding) -> None:
+        style = {Level.OK: self.style.SUCCESS, Level.WARNING: self.style.WARNING, Level.FAULT: self.style.ERROR}
+        self.stdout.write(f"{style[finding.level](f'{finding.level:<7}')} {finding.text}")
+        if finding.mend:
+            self.stdout.write(f"        -> {finding.mend}")

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+
+from django_imgmod.choices import Status
+from django_imgmod.management.commands import imgmod_worker
+from django_imgmod.models import ModerationRecord
+from django_imgmod.providers import providers
+from tests.hostapp.models import Photo
+
+# A record's work is woken on commit, which never comes in these tests: what is saved stays due.
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+
+def statuses() -> list[str]:
+    return list(ModerationRecord.objects.order_by("pk").values_list("status", flat=True))
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.fixture(autouse=True)
+def handlers_are_restored():
+    before = [signal.getsignal(number) for number in imgmod_worker.STOP_SIGNALS]
+    yield
+    assert [signal.getsignal(number) for number in imgmod_worker.STOP_SIGNALS] == before
+
+
+@pytest.fixture
+def stop_after_first(monkeypatch):
+    """Return a function that asks the worker to stop, by a signal, while it works on its first record."""
+
+    def arrange(number: signal.Signals) -> None:
+        submit = type(providers["default"]).submit
+
+        def submit_and_signal(self, source):
+            send(number)
+            return submit(self, source)
+
+        monkeypatch.setattr(type(providers["default"]), "submit", submit_and_signal)
+
+    return arrange
+
+
+class TestOnce:
+    def test_works_through_everything_due_in_batches(self, picture):
+        for number in range(5):
+            Photo.objects.create(image=picture(number))
+        call_command("imgmod_worker", "--once", "--batch=2")
+        assert statuses() == [Status.PASSED] * 5
+
+    def test_works_in_every_database(self, picture):
+        photo = Photo(image=picture())
+        photo.save(using="other")
+        call_command("imgmod_worker", "--once")
+        assert ModerationRecord.objects.using("other").get().status == Status.PASSED
+
+    def test_leaves_a_failure_for_later(self, picture):
+        providers["default"].script(RuntimeError("the engine broke"))
+        Photo.objects.create(image=picture())
+        call_command("imgmod_worker", "--once")
+        record = ModerationRecord.objects.get()
+        assert (record.status, record.attempt_count) == (Status.PENDING, 1)
+
+    def test_tells_each_record_on_a_line(self, picture, capsys):
+        Photo.objects.create(image=picture(name="cat.png"))
+        call_command("imgmod_worker", "--once")
+        record = ModerationRecord.objects.get()
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"passed     {record.public_id} 'photos/cat.png' ")
+        assert line.endswith(" ms")
+
+    def test_file_name_cannot_write_to_the_terminal(self, picture, capsys):
+        Photo.objects.create(image=picture())
+        ModerationRecord.objects.update(file_name="a\x1b[2J\nb.png")
+        call_command("imgmod_worker", "--once")
+        (line,) = capsys.readouterr().out.splitlines()
+        assert "\x1b" not in line
+
+    def test_is_silent_if_so_asked(self, picture, capsys):
+        Photo.objects.create(image=picture())
+        call_command("imgmod_worker", "--once", verbosity=0)
+        assert capsys.readouterr().out == ""
+
+    def test_stops_after_the_current_record(self, picture, stop_after_first):
+        Photo.objects.create(image=picture(1))
+        Photo.objects.create(image=picture(2))
+        stop_after_first(signal.SIGTERM)
+        call_command("imgmod_worker", "--once")
+        assert statuses() == [Status.PASSED, Status.PENDING]
+
+
+# The loop drops connections, which a test's own transaction would not survive.
+@pytest.mark.django_db(databases=["default", "other"], transaction=True)
+class TestLoop:
+    @pytest.fixture(autouse=True)
+    def nothing_is_woken(self, settings):
+        settings.IMGMOD = {**settings.IMGMOD, "DISPATCHER": "django_imgmod.dispatch.SweepDispatcher"}
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_stops_after_the_current_record(self, picture, stop_after_first, number):
+        Photo.objects.create(image=picture(1))
+        Photo.objects.create(image=picture(2))
+        stop_after_first(number)
+        call_command("imgmod_worker")
+        assert statuses() == [Status.PASSED, Status.PENDING]
+
+    def test_waiting_can_be_interrupted(self):
+        timer = threading.Timer(0.05, send, [signal.SIGTERM])
+        timer.start()
+        call_command("imgmod_worker", "--loop", "--interval=3600")
+        timer.join()
+
+    def test_second_signal_acts_as_ever(self, picture, monkeypatch):
+        def never_ends(*, limit):
+            send(signal.SIGINT)
+            send(signal.SIGINT)
+            return iter(())
+
+        monkeypatch.setattr(imgmod_worker, "sweep", never_ends)
+        with pytest.raises(KeyboardInterrupt):
+            call_command("imgmod_worker")
+
+    def test_finds_what_became_due_meanwhile(self, picture, monkeypatch):
+        waits = iter([lambda: Photo.objects.create(image=picture(2)), lambda: send(signal.SIGTERM)])
+        monkeypatch.setattr(threading.Event, "wait", lambda self, timeout: next(waits)())
+        Photo.objects.create(image=picture(1))
+        call_command("imgmod_worker")
+        assert statuses() == [Status.PASSED] * 2
+
+    def test_survives_a_database_that_goes_away(self, monkeypatch, caplog):
+        rounds = iter([OperationalError("server closed the connection"), None])
+
+        def fail_once(*, limit):
+            if error := next(rounds):
+                raise error
+            send(signal.SIGTERM)
+            return iter(())
+
+        monkeypatch.setattr(imgmod_worker, "sweep", fail_once)
+        call_command("imgmod_worker", "--interval=0.01")
+        assert next(rounds, "over") == "over"
+        assert "worker=database_error" in caplog.text
+
+
+def test_once_does_not_hide_a_database_that_is_away(monkeypatch):
+    def fail(*, limit):
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(imgmod_worker, "sweep", fail)
+    with pytest.raises(OperationalError):
+        call_command("imgmod_worker", "--once")
+
+
+@pytest.mark.parametrize(
+    "option", ["--interval=0", "--interval=nan", "--interval=-1", "--interval=soon", "--batch=0", "--batch=1.5"]
+)
+def test_senseless_numbers_are_refused(option):
+    with pytest.raises(CommandError, match=r"more than 0|invalid"):
+        call_command("imgmod_worker", option)
