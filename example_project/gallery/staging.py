@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 from django.db.models import Q
 from django.utils import timezone
 
-from django_imgmod.models import Decision, ModerationRecord
+from django_imgmod.models import ModerationRecord
 from django_imgmod.shortcuts import image_record
 
 from .models import PICTURE_MODELS, Picture, folder_of
@@ -66,9 +66,6 @@ def remove_pictures() -> int:
     records = ModerationRecord.objects.filter(is_of_demo)
     for file_name in (names := set(records.values_list("file_name", flat=True))):
         default_storage.delete(file_name)
-    # A decision is protected by the one that takes it back.
-    for decision in Decision.objects.filter(record__in=records).order_by("-pk"):
-        decision.delete()
     records.delete()
     return len(names)
 
