@@ -19,8 +19,7 @@ from .results import Detection, Verdict
 
 IGNORE: Final = "ignore"
 
-# From harmless to grave.
-_SEVERITY: Final = (Outcome.PASS, Outcome.REVIEW, Outcome.BLOCK)
+_FROM_HARMLESS_TO_GRAVE: Final = (Outcome.PASS, Outcome.REVIEW, Outcome.BLOCK)
 
 DEFAULT_RISK: Final[Mapping[RiskLevel, Outcome]] = MappingProxyType(
     {
@@ -82,22 +81,19 @@ class Policy:
         A level that is not one of the four known ones is at least ``review``, whatever the settings say.
         """
         rulings: list[Ruling] = []
-        has_rule_decided = False
         for detection in verdict.detections:
             rule = self._rule_for(detection.label)
             if rule is None:
-                level = verdict.risk_level if detection.risk_level is None else detection.risk_level
+                level = _level_of(detection, verdict)
                 rulings.append(Ruling(self._outcome_of(level), f"{level} risk: {detection}"))
-                continue
-            has_rule_decided = True
-            if not rule.is_ignored:
+            elif not rule.is_ignored:
                 rulings.append(Ruling(*rule.outcome_for(detection)))
-        if not has_rule_decided or verdict.risk_level == RiskLevel.UNKNOWN:
-            # Where no rule spoke, a provider that calls the whole image worse than each of its parts is believed.
+        if not _is_explained(verdict):
             rulings.append(self._ruling_of_level(verdict))
         if not rulings:
-            return Ruling(self._outcome_of(RiskLevel.NONE), f"ignored: {', '.join(map(str, verdict.detections))}")
-        return max(rulings, key=lambda ruling: _SEVERITY.index(ruling.outcome))
+            ignored = ", ".join(map(str, verdict.detections))
+            return Ruling(self._outcome_of(RiskLevel.NONE), f"ignored: {ignored}")
+        return max(rulings, key=lambda ruling: _FROM_HARMLESS_TO_GRAVE.index(ruling.outcome))
 
     def _rule_for(self, label: str) -> LabelRule | None:
         """The exact name first, then the longest pattern that matches."""
@@ -114,6 +110,21 @@ class Policy:
         else:
             reason = f"{verdict.risk_level} risk, without a label of its own"
         return Ruling(self._outcome_of(verdict.risk_level), reason)
+
+
+def _level_of(detection: Detection, verdict: Verdict) -> RiskLevel:
+    return verdict.risk_level if detection.risk_level is None else detection.risk_level
+
+
+def _is_explained(verdict: Verdict) -> bool:
+    """
+    Whether some detection is as grave as the whole image is said to be.
+
+    Where none is, the image's own level counts as well: a provider that calls the whole worse than each of its parts
+    is believed, and so is one that uses a word we do not know.
+    """
+    levels = [_level_of(detection, verdict).gravity for detection in verdict.detections]
+    return verdict.risk_level != RiskLevel.UNKNOWN and max(levels, default=-1) >= verdict.risk_level.gravity
 
 
 _KEYS: Final = ("mode", "risk", "labels", "on_error")
@@ -182,6 +193,8 @@ def _parse_rules(name: str, options: object) -> Iterator[LabelRule]:
             yield LabelRule(pattern=pattern, is_ignored=True)
         elif isinstance(rule, Mapping) and rule and set(rule) <= {"review", "block"}:
             thresholds = {key: _threshold(value, where) for key, value in rule.items()}
+            if thresholds.get("review", 0) > thresholds.get("block", 100):
+                raise ImgmodConfigurationError(f'{where}: "review" must not begin above "block".')
             yield LabelRule(pattern=pattern, review=thresholds.get("review"), block=thresholds.get("block"))
         else:
             raise ImgmodConfigurationError(

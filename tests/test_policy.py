@@ -126,6 +126,12 @@ class TestLabels:
         )
         assert judge(options, both) == ("review", "medium risk: other 50.00")
 
+    def test_ignoring_one_label_does_not_hide_what_it_does_not_explain(self):
+        options = {"labels": {"qrcode_*": "ignore"}}
+        detections = (seen("qrcode_qrcode", 99, RiskLevel.MEDIUM), seen("violence", 40, RiskLevel.LOW))
+        assert judge(options, Verdict(risk_level=RiskLevel.HIGH, detections=detections))[0] == "block"
+        assert judge(options, Verdict(risk_level=RiskLevel.MEDIUM, detections=detections))[0] == "pass"
+
     def test_ignoring_every_label_does_not_hide_an_unknown_level(self):
         verdict = Verdict(risk_level=RiskLevel.UNKNOWN, detections=(seen("qrcode_qrcode"),))
         assert judge({"labels": {"*": "ignore"}}, verdict)[0] == "review"
@@ -183,6 +189,7 @@ class TestParsing:
             ({"labels": {"a": {"review": 101}}}, "a number from 0 to 100, not 101"),
             ({"labels": {"a": {"review": "60"}}}, "a number from 0 to 100, not '60'"),
             ({"labels": {"a": {"review": True}}}, "a number from 0 to 100, not True"),
+            ({"labels": {"a": {"review": 90, "block": 80}}}, 'must not begin above "block"'),
             ({"labels": {"": "ignore"}}, "non-empty string"),
         ],
     )

@@ -70,7 +70,9 @@ def test_submitted(listen, picture, settings, django_capture_on_commit_callbacks
 
 
 def test_decision(listen, picture, django_user_model, django_capture_on_commit_callbacks):
-    Photo.objects.create(image=picture())
+    providers["default"].script("medium")
+    with django_capture_on_commit_callbacks(execute=True):
+        Photo.objects.create(image=picture())
     received, blocked = listen(signals.decision_made, about_a_decision), listen(signals.image_blocked, about_a_record)
     with django_capture_on_commit_callbacks(execute=True):
         decision = decide(

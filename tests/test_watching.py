@@ -384,6 +384,19 @@ class TestTransactions:
         assert not ModerationRecord.objects.current().filter(file_name="photos/stale.png").exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_first_save_of_a_process_does_not_begin_by_reading(picture):
+    """On SQLite, a transaction that begins by reading may find that another process writes, and fails at once."""
+    photo = Photo.objects.create(image=picture())
+    ContentType.objects.clear_cache()
+    photo.image = picture(2)
+    with CaptureQueriesContext(connection) as context:
+        photo.save()
+    statements = [query["sql"].split()[0] for query in context.captured_queries]
+    begin = statements.index("BEGIN")
+    assert statements[begin + 1] == "UPDATE"
+
+
 class TestStatements:
     def added(self, save, table: str = "django_imgmod_moderationrecord") -> list[str]:
         with CaptureQueriesContext(connection) as context:
@@ -444,6 +457,15 @@ class TestSecondDatabase:
         photo.save(using="other")
         assert history(photo) == [(photo.image.name, True)]
         assert history(photo, using="other") == []
+
+    def test_move_to_the_other_database(self, picture):
+        """As the documentation of Django does it."""
+        photo = Photo.objects.create(image=picture())
+        photo.save(using="other")
+        photo.delete(using="default")
+        photo.pk = Photo.objects.using("other").get().pk
+        assert history(photo) == [(photo.image.name, False)]
+        assert history(photo, using="other") == [(photo.image.name, True)]
 
 
 class RecordsInDefault:

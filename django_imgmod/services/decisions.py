@@ -7,12 +7,12 @@ from typing import Any
 
 from django.db import transaction
 
-from ..choices import Outcome
-from ..exceptions import RecordConflict
+from ..choices import Outcome, Status
+from ..exceptions import InvalidTransition, RecordConflict
 from ..models import Decision, ModerationRecord
 from ..signals import decision_made
 from .announcements import announce, announce_status
-from .transitions import change_status
+from .transitions import DECIDABLE, change_status
 from .verdicts import STATUS_OF_OUTCOME
 
 logger = logging.getLogger("django_imgmod")
@@ -38,7 +38,9 @@ def decide(
     """
     if version is not None and version != record.version:
         raise RecordConflict(f"Record {record.public_id} has changed since it was shown.")
-    reason = comment or reason_code or f"decided: {outcome.label}"
+    if record.status not in DECIDABLE:
+        raise InvalidTransition(Status(record.status), STATUS_OF_OUTCOME[outcome])
+    reason = comment or reason_code or f"decided: {outcome.value}"
     with transaction.atomic(using=record._state.db):
         change_status(record, STATUS_OF_OUTCOME[outcome], reason=reason)
         decision = Decision.objects.using(record._state.db).create(

@@ -51,11 +51,12 @@ def _statement(using: str) -> _Statement:
     fields = [field for field in ModerationRecord._meta.concrete_fields if not field.primary_key]
     sql = " ".join(
         [
-            connection.ops.insert_statement(on_conflict=OnConflict.IGNORE),
+            connection.ops.insert_statement(on_conflict=OnConflict.UPDATE),
             quote(ModerationRecord._meta.db_table),
             f"({', '.join(quote(str(field.column)) for field in fields)})",
             f"VALUES ({', '.join(['%s'] * len(fields))})",
-            connection.ops.on_conflict_suffix_sql(fields, OnConflict.IGNORE, (), ()),
+            # Only this one conflict, and nothing comes of it: to ignore conflicts would swallow other faults as well.
+            connection.ops.on_conflict_suffix_sql(fields, OnConflict.UPDATE, ["current_key"], ["current_key"]),
         ]
     )
     blank = ModerationRecord()

@@ -7,6 +7,7 @@ memory looked like before is no evidence, since another process may have saved t
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,11 @@ class Target:
 
 
 def target_of(watched: WatchedField, instance: models.Model, using: str) -> Target:
-    """Return where the image field of a saved object is, in the database ``using``."""
+    """Return where the image field of an object is, whose row is in the database ``using``."""
+    if instance._state.db != using:
+        # A router goes by where the instance says that it is.
+        instance = copy.copy(instance)
+        instance._state.db = using
     return Target(
         watched=watched,
         object_id=watched.object_id(instance),
@@ -75,7 +80,7 @@ def object_saved(
         target, name = targets[watched], names[watched]
         record = current.get(target.key)
         if (record.file_name if record else "") != name or (record and name and watched.name in uploaded):
-            _replace(target, record, name)
+            _replace(target, [target.key] if record else [], name)
 
 
 def object_deleted(instance: models.Model, fields: Sequence[WatchedField], *, using: str) -> None:
@@ -86,9 +91,9 @@ def object_deleted(instance: models.Model, fields: Sequence[WatchedField], *, us
 
 
 def reopen(target: Target) -> None:
-    """Replace whatever record an image field has by a new one of the file that its row names, after the commit."""
-    _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
-    _confirm_on_commit(target)
+    """Replace whatever record an image field has by a new one of the file that its row names."""
+    stored = _stored_name(target)
+    _replace(target, [target.key], stored)
 
 
 def confirm(target: Target) -> None:
@@ -99,21 +104,19 @@ def confirm(target: Target) -> None:
     was deleted behind Django's back leaves a current record that stands in the way of the next one with its key.
     Whoever is last to look here sees the final state and mends it.
     """
-    stored = (
-        target.watched.model._base_manager.using(target.object_db)
-        .filter(pk=target.pk)
-        .values_list(target.watched.name, flat=True)
-        .first()
-        or ""
-    )
+    stored = _stored_name(target)
     record = _current_records([target]).get(target.key)
     public_id = record.public_id if record and record.is_open else None
     if (record.file_name if record else "") != stored:
-        with transaction.atomic(using=target.record_db):
-            _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
-            public_id = open_record(target, stored) if stored else None
+        public_id = _write(target, [target.key], stored)
     if public_id is not None:
         work_due.send(ModerationRecord, public_id=public_id, using=target.record_db)
+
+
+def _stored_name(target: Target) -> str:
+    """Return the file name that the row has now, empty where there is no row."""
+    rows = target.watched.model._base_manager.using(target.object_db).filter(pk=target.pk)
+    return rows.values_list(target.watched.name, flat=True).first() or ""
 
 
 def _confirm_on_commit(target: Target) -> None:
@@ -128,14 +131,27 @@ def _current_records(targets: Collection[Target]) -> dict[str | None, Moderation
     return {record.current_key: record for record in records.filter(current_key__in=keys)}
 
 
-def _replace(target: Target, record: ModerationRecord | None, name: str) -> None:
-    with transaction.atomic(using=target.record_db, savepoint=False):
-        if record is not None:
-            _supersede(ModerationRecord.objects.using(target.record_db).filter(pk=record.pk, current_key=target.key))
-        if name:
-            open_record(target, name)
+def _replace(target: Target, old_keys: Sequence[str], name: str) -> None:
+    """Supersede the current records under ``old_keys``, if any, open one of ``name``, if any, and see to its work."""
+    _write(target, old_keys, name)
     if name:
         _confirm_on_commit(target)
+
+
+def _write(target: Target, old_keys: Sequence[str], name: str) -> uuid.UUID | None:
+    if name:
+        # Looked up before anything is written: on SQLite a transaction that begins by reading may not get to write.
+        _content_type_id(target)
+    if not old_keys:
+        return open_record(target, name) if name else None
+    with transaction.atomic(using=target.record_db, savepoint=False):
+        _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key__in=old_keys))
+        return open_record(target, name) if name else None
+
+
+def _content_type_id(target: Target) -> int:
+    content_types = ContentType.objects.db_manager(target.record_db)
+    return content_types.get_for_model(target.watched.model).pk
 
 
 def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
@@ -155,11 +171,10 @@ def open_record(target: Target, name: str) -> uuid.UUID:
     """Insert a pending record of a file, unless the field has a current one; return its public id. Wakes nobody."""
     now = timezone.now()
     public_id = uuid.uuid4()
-    content_types = ContentType.objects.db_manager(target.record_db)
     insert_unless_current(
         target.record_db,
         public_id=public_id,
-        content_type_id=content_types.get_for_model(target.watched.model).pk,
+        content_type_id=_content_type_id(target),
         object_id=target.object_id,
         field_name=target.watched.name,
         current_key=target.key,

@@ -24,9 +24,7 @@ def reuse(record: ModerationRecord) -> bool:
         if judged is not None:
             apply_verdict(record, verdict_of(judged), reused_from=judged)
         return judged is not None
-    ruling = Ruling(
-        Outcome(decision.outcome), f'the same picture was decided before: "{decision.get_outcome_display()}"'
-    )
+    ruling = Ruling(Outcome(decision.outcome), f"the same picture was decided before: {decision.outcome}")
     if judged is None:
         apply_ruling(record, ruling, reused_from=decision.record)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import FileField
 
 from ..choices import ErrorCode
@@ -22,12 +23,13 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
     Raises ``FileNotFoundError`` where the file is gone, ``ProviderRefused`` where it is larger than ``max_bytes``,
     ``ProviderError`` (retryable) where the storage fails otherwise.
     """
+    storage = _field_of(record).storage
     try:
-        with _field_of(record).storage.open(record.file_name, "rb") as file:
+        with storage.open(record.file_name, "rb") as file:
             content = file.read(max_bytes + 1)
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except Exception as error:
         raise _StorageError(f'The file "{record.file_name}" cannot be read: {error}') from error
     if len(content) > max_bytes:
         raise ProviderRefused(
@@ -54,7 +56,10 @@ def _field_of(record: ModerationRecord) -> FileField:
         raise ImgmodConfigurationError(
             f'The model "{record.content_type}" of record {record.public_id} is not installed any more.'
         )
-    field = model._meta.get_field(record.field_name)
+    try:
+        field = model._meta.get_field(record.field_name)
+    except FieldDoesNotExist:
+        field = None
     if not isinstance(field, FileField):
         raise ImgmodConfigurationError(f"{model._meta.label}.{record.field_name} is not a file field any more.")
     return field

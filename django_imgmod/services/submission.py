@@ -21,13 +21,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from ..choices import ErrorCode, Status
-from ..exceptions import ImgmodConfigurationError, ProviderError, RecordConflict
-from ..models import SERVICE_LENGTH, ModerationRecord
+from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderProtocolError, ProviderRefused, RecordConflict
+from ..models import REFERENCE_LENGTH, SERVICE_LENGTH, ModerationRecord
 from ..providers import providers
 from ..results import Submission
 from .announcements import announce_status
 from .reuse import reuse
 from .sources import read_source
+from .storable import storable
 from .transitions import change_status
 from .twins import begin_submission, is_submission_under_way, wake_twins
 from .verdicts import apply_verdict, give_up
@@ -54,6 +55,13 @@ def work(public_id: uuid.UUID, *, using: str) -> bool:
     if record is None:
         return False
     try:
+        if record.attempt_count > MAX_ATTEMPTS:
+            # Whoever fails says so; whoever is killed does not, and would be killed again.
+            raise ProviderRefused(
+                f'Judging the file "{record.file_name}" was begun {MAX_ATTEMPTS} times and never ended: the worker '
+                "died each time. Look into its log, and for a lack of memory.",
+                code=ErrorCode.INTERNAL,
+            )
         if record.status == Status.PENDING:
             _submit(record)
         else:
@@ -109,7 +117,7 @@ def _submit(record: ModerationRecord) -> None:
 def _wait_for_twin(record: ModerationRecord) -> None:
     """Leave the judgement to another record of the same bytes. That is no failed attempt."""
     # The twin wakes us; the delay is for the case that it dies.
-    _postpone(record, LEASE.total_seconds(), attempt_count=0)
+    _postpone(record, LEASE.total_seconds(), attempt_count=0, error_code="", error_message="")
     if not is_submission_under_way(record):
         # It was settled before we lay down, and has woken nobody.
         wake_twins(record)
@@ -118,8 +126,10 @@ def _wait_for_twin(record: ModerationRecord) -> None:
 def _accept(record: ModerationRecord, submission: Submission) -> None:
     now = timezone.now()
     if submission.verdict is not None:
-        apply_verdict(record, submission.verdict, reference=submission.reference, submitted_at=now)
+        apply_verdict(record, submission.verdict, reference=submission.reference[:REFERENCE_LENGTH], submitted_at=now)
         return
+    if len(submission.reference) > REFERENCE_LENGTH:
+        raise ProviderProtocolError(f'Provider "{record.provider}" gave a reference that is too long to be kept.')
     change_status(
         record,
         Status.SUBMITTED,
@@ -183,8 +193,8 @@ def _fail(
 def _postpone(record: ModerationRecord, delay: float, **changes: Any) -> None:
     """Give the lease back and name the time of the next attempt, ``delay`` seconds from now."""
     ModerationRecord.objects.using(record._state.db).filter(
-        pk=record.pk, status=record.status, version=record.version
-    ).update(due_at=timezone.now() + timedelta(seconds=delay), lease_until=None, lease_owner="", **changes)
+        pk=record.pk, status=record.status, version=record.version, lease_owner=record.lease_owner
+    ).update(due_at=timezone.now() + timedelta(seconds=delay), lease_until=None, lease_owner="", **storable(changes))
 
 
 def _backoff(attempt_count: int) -> float:

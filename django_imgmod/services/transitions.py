@@ -12,6 +12,7 @@ from django.utils import timezone
 from ..choices import Status
 from ..exceptions import InvalidTransition, RecordConflict
 from ..models import ModerationRecord
+from .storable import storable
 
 SETTLED: Final = frozenset({Status.PASSED, Status.BLOCKED, Status.SUPERSEDED})
 
@@ -27,6 +28,9 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
         Status.SUPERSEDED: frozenset(),
     }
 )
+
+# A person decides about what has an outcome, or waits for theirs; until then the image is the provider's.
+DECIDABLE: Final = frozenset({Status.IN_REVIEW, Status.PASSED, Status.BLOCKED})
 
 # What no longer has work waiting.
 _NO_WORK: Final[Mapping[str, Any]] = MappingProxyType({"due_at": None, "lease_until": None, "lease_owner": ""})
@@ -49,7 +53,7 @@ def change_status(record: ModerationRecord, status: Status, **changes: Any) -> N
     changes["settled_at"] = timezone.now() if status in SETTLED else None
     if status == Status.SUPERSEDED:
         changes["current_key"] = None
-    changes["status"] = status
+    changes = {**storable(changes), "status": status}
     using = record._state.db
     rows = ModerationRecord.objects.using(using).filter(pk=record.pk, status=current, version=record.version)
     if not rows.update(version=F("version") + 1, **changes):

@@ -8,6 +8,8 @@ that never happen, it comes due by itself.
 from __future__ import annotations
 
 import hashlib
+from contextvars import ContextVar
+from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
@@ -16,6 +18,10 @@ from django.utils import timezone
 from ..choices import Status
 from ..models import ModerationRecord
 from ..signals import work_due
+
+# A request that brings a verdict is not to do the work of all who wait for it.
+MAX_WOKEN: Final = 10
+_is_waking: ContextVar[bool] = ContextVar("imgmod_is_waking", default=False)
 
 
 def begin_submission(record: ModerationRecord) -> bool:
@@ -41,19 +47,35 @@ def is_submission_under_way(record: ModerationRecord) -> bool:
 
 
 def wake_twins(record: ModerationRecord) -> None:
-    """Wake the records of the same bytes that wait for this one."""
-    now = timezone.now()
+    """
+    Wake the records of the same bytes that wait for this one.
+
+    A handful is announced here and now, one after the other; the others are due and found by the sweep. Twins that are
+    woken wake nobody themselves, however many there are.
+    """
+    if _is_waking.get():
+        return
     waiting = _records(record).filter(
         sha256=record.sha256,
         provider=record.provider,
         status=Status.PENDING,
         error_code="",
-        due_at__gt=now,
         lease_until__isnull=True,
     )
-    for twin in waiting.only("public_id"):
-        if waiting.filter(pk=twin.pk).update(due_at=now):
-            work_due.send(ModerationRecord, public_id=twin.public_id, using=record._state.db)
+    last_woken = None
+    token = _is_waking.set(True)
+    try:
+        for _ in range(MAX_WOKEN):
+            # Asked anew each time: another may have lain down meanwhile.
+            waiting.update(due_at=timezone.now())
+            public_id = waiting.order_by("pk").values_list("public_id", flat=True).first()
+            if public_id in (None, last_woken):
+                # Nobody waits, or the dispatcher leaves them to the sweep.
+                return
+            last_woken = public_id
+            work_due.send(ModerationRecord, public_id=public_id, using=record._state.db)
+    finally:
+        _is_waking.reset(token)
 
 
 def _records(record: ModerationRecord) -> QuerySet[ModerationRecord]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from ..policy import Policy, Ruling
 from ..results import Detection, Verdict
 from ..signals import verdict_received
 from .announcements import announce, announce_status
+from .storable import storable
 from .transitions import change_status
 from .twins import wake_twins
 
@@ -42,8 +44,11 @@ def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling 
 
     Sends ``verdict_received`` and the signal of the new status after the commit.
     """
-    ruling = ruling or policy_of(record).judge(verdict)
     columns = {**_columns(verdict), **changes}
+    if not record.is_open:
+        keep_as_evidence(record, verdict, columns)
+        return False
+    ruling = ruling or policy_of(record).judge(verdict)
     with transaction.atomic(using=record._state.db):
         try:
             change_status(
@@ -70,10 +75,10 @@ def apply_ruling(record: ModerationRecord, ruling: Ruling, **changes: Any) -> No
         _announce_outcome(record)
 
 
-def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: dict[str, Any] | None = None) -> None:
+def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: Mapping[str, Any]) -> None:
     """Write a verdict that came too late to a record that has none, without touching its status."""
     rows = ModerationRecord.objects.using(record._state.db).filter(pk=record.pk, verdict_at__isnull=True)
-    if rows.update(**(columns or _columns(verdict))):
+    if rows.update(**storable(columns)):
         _write_labels(record, verdict)
     logger.info("verdict=late record=%s risk_level=%s", record.public_id, verdict.risk_level)
 
@@ -120,7 +125,7 @@ def verdict_of(record: ModerationRecord) -> Verdict:
 
 def bounded(raw: Any) -> Any:
     """Return JSON values as they are, or the beginning of their text where they are too long to keep."""
-    text = json.dumps(raw, default=str)
+    text = json.dumps(storable(raw), default=str)
     if len(text) <= MAX_RAW_CHARACTERS:
         return json.loads(text)
     return {"truncated": text[:MAX_RAW_CHARACTERS], "character_count": len(text)}
@@ -158,12 +163,12 @@ def _write_labels(record: ModerationRecord, verdict: Verdict) -> None:
     rows = [
         DetectedLabel(
             record=record,
-            label=detection.label[:LABEL_LENGTH],
+            label=storable(detection.label)[:LABEL_LENGTH],
             confidence=_decimal(detection.confidence),
-            description=detection.description[:255],
+            description=storable(detection.description)[:255],
             risk_level=detection.risk_level or "",
             frame_index=detection.frame_index,
-            source=detection.source[:50],
+            source=storable(detection.source)[:50],
         )
         for detection in verdict.detections
     ]

@@ -99,19 +99,31 @@ def test_two_that_save_an_object_without_a_record(picture):
         assert ModerationRecord.objects.current().get(object_id=code).status == Status.PASSED
 
 
-def test_decision_and_verdict(picture, settings, django_user_model):
-    settings.IMGMOD = {**settings.IMGMOD, "DISPATCHER": "django_imgmod.dispatch.SweepDispatcher"}
+def test_two_moderators(picture, django_user_model):
     moderator = django_user_model.objects.create_user("moderator")
     for number in range(ROUNDS):
+        providers["default"].script("medium")  # type: ignore[attr-defined]
         Photo.objects.create(image=picture(number))
         mine, theirs = ModerationRecord.objects.latest("pk"), ModerationRecord.objects.latest("pk")
-        blocked, _ = together(
+        results = together(
             lambda record=mine: decide(record, Outcome.BLOCK, decided_by=moderator),
-            lambda record=theirs: apply_verdict(record, Verdict(risk_level=RiskLevel.NONE)),
+            lambda record=theirs: decide(record, Outcome.PASS, decided_by=moderator),
         )
+        [conflict] = [result for result in results if isinstance(result, Exception)]
+        assert isinstance(conflict, RecordConflict)
         record = ModerationRecord.objects.latest("pk")
-        if isinstance(blocked, RecordConflict):
-            assert record.status == Status.PASSED
-        else:
-            assert record.status == Status.BLOCKED
-        assert Decision.objects.filter(record=record).exists() == (record.status == Status.BLOCKED)
+        decision = Decision.objects.get(record=record)
+        assert (record.status == Status.BLOCKED) == (decision.outcome == Outcome.BLOCK)
+
+
+def test_verdict_and_replacement(picture, settings):
+    settings.IMGMOD = {**settings.IMGMOD, "DISPATCHER": "django_imgmod.dispatch.SweepDispatcher"}
+    for number in range(ROUNDS):
+        photo = Photo.objects.create(image=picture(number))
+        old = ModerationRecord.objects.latest("pk")
+        photo.image = picture(number + 100)
+        results = together(photo.save, lambda record=old: apply_verdict(record, Verdict(risk_level=RiskLevel.HIGH)))
+        assert not [result for result in results if isinstance(result, Exception)]
+        assert ModerationRecord.objects.get(pk=old.pk).status == Status.SUPERSEDED
+        new = ModerationRecord.objects.current().get(object_id=str(photo.pk))
+        assert (new.status, new.risk_level) == (Status.PENDING, "")

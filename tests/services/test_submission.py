@@ -159,6 +159,15 @@ class TestVerdict:
         assert (old.status, old.risk_level) == (Status.SUPERSEDED, "high")
         assert (new.status, new.risk_level) == (Status.PASSED, "none")
 
+    @pytest.mark.parametrize("outcome", [Outcome.BLOCK, Outcome.PASS])
+    def test_no_verdict_overrides_a_person(self, upload, outcome, django_user_model):
+        dummy().script("medium")
+        decide(upload(), outcome, decided_by=django_user_model.objects.create_user("moderator"))
+        before = latest()
+        for level in (RiskLevel.NONE, RiskLevel.HIGH):
+            assert not apply_verdict(latest(), Verdict(risk_level=level))
+        assert (latest().status, latest().version) == (before.status, before.version)
+
     def test_late_verdict_changes_nothing_but_is_kept_once(self, commit, upload, settings):
         use_asynchronous_provider(settings, delay=60)
         record = upload()
@@ -195,7 +204,7 @@ class TestSameBytes:
             decide(first, Outcome.PASS, decided_by=django_user_model.objects.create_user("moderator"))
         second = upload()
         assert (second.status, second.reused_from) == (Status.PASSED, first)
-        assert second.reason == 'the same picture was decided before: "Pass"'
+        assert second.reason == "the same picture was decided before: pass"
         assert second.risk_level == "high"
 
     def test_decision_about_a_picture_that_no_provider_could_judge(self, upload, commit, django_user_model):
@@ -249,6 +258,21 @@ class TestSameBytesAtTheSameTime:
             list(sweep())
         second.refresh_from_db()
         assert (second.status, second.reused_from) == (Status.IN_REVIEW, first)
+        assert len(dummy().calls) == 1
+
+    def test_many_wait(self, picture, commit, settings):
+        use_asynchronous_provider(settings, delay=60)
+        with commit():
+            photos = [Photo.objects.create(image=picture()) for _ in range(80)]
+        first = ModerationRecord.objects.earliest("pk")
+        make_due(first)
+        with commit():
+            list(sweep(limit=1))
+        while list(sweep()):
+            pass
+        statuses = ModerationRecord.objects.values_list("status", "error_code").distinct()
+        assert list(statuses) == [(Status.PASSED, "")]
+        assert ModerationRecord.objects.count() == len(photos)
         assert len(dummy().calls) == 1
 
     def test_first_is_deleted_meanwhile(self, upload, settings):
@@ -355,6 +379,50 @@ class TestFailures:
         Photo.objects.create(image=picture())
         assert latest().status == Status.PENDING
         assert "does_not_exist" in caplog.text
+
+    def test_picture_that_kills_its_worker_ends_in_review(self, upload):
+        """A worker that is killed cannot say so: only the count of what was begun does."""
+        dummy().script(ProviderUnavailable("down"))
+        record = upload()
+        for _ in range(submission.MAX_ATTEMPTS - 1):
+            make_due(record)
+            assert submission.claim(record.public_id, using="default") is not None
+            ModerationRecord.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        make_due(record)
+        list(sweep())
+        record.refresh_from_db()
+        assert (record.status, record.error_code) == (Status.IN_REVIEW, ErrorCode.INTERNAL)
+        assert "the worker died" in record.reason
+        assert len(dummy().calls) == 1
+
+    def test_worker_that_was_too_slow_leaves_the_next_ones_lease_alone(self, upload):
+        dummy().script(ProviderUnavailable("down"))
+        record = upload()
+        make_due(record)
+        slow = submission.claim(record.public_id, using="default")
+        ModerationRecord.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        next_one = submission.claim(record.public_id, using="default")
+        assert slow is not None
+        assert next_one is not None
+        submission._fail(slow, ErrorCode.UNAVAILABLE, "at last")
+        record.refresh_from_db()
+        assert record.lease_owner == next_one.lease_owner
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            ProviderRefused("NUL \x00, half a pair \ud800"),
+            RuntimeError("NUL \x00"),
+            Verdict(risk_level=RiskLevel.MEDIUM, raw={"a\x00": ["b\x00", float("nan"), "\ud800"]}),
+            Verdict(
+                risk_level=RiskLevel.MEDIUM, detections=(Detection(label="a\x00", description="\x00", source="\ud800"),)
+            ),
+        ],
+    )
+    def test_text_that_no_database_takes_is_kept_as_far_as_it_can_be(self, upload, answer):
+        dummy().script(answer)
+        record = upload()
+        assert record.status == (Status.PENDING if isinstance(answer, RuntimeError) else Status.IN_REVIEW)
 
     def test_lease_of_a_worker_that_died_expires(self, upload):
         dummy().script(ProviderUnavailable("down"))
