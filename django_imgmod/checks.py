@@ -6,7 +6,8 @@ No network, no queries. Identifiers are never used again for something else. Ret
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,11 +17,17 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 
-from .conf import ALL_FIELDS, DEFAULT_ALIAS, SETTINGS, imgmod_settings
+from .conf import ALL_FIELDS, DEFAULT_ALIAS, MAX_KEY_LENGTH, SETTINGS, imgmod_settings
 from .dispatch import dispatcher_class
 from .exceptions import ImgmodConfigurationError
 from .providers import providers
-from .registry import all_watched_fields, has_composite_key, undefined_declarations
+from .registry import (
+    WatchedField,
+    all_watched_fields,
+    has_composite_key,
+    key_field_of,
+    undefined_declarations,
+)
 
 DOCS = "See docs/settings.md."
 
@@ -121,7 +128,7 @@ def check_watched_fields() -> list[CheckMessage]:
                         id="imgmod.E023",
                     )
                 )
-    return [*found, *_check_composite_keys()]
+    return [*found, *_check_storages(watched), *_check_keys(watched), *_check_composite_keys()]
 
 
 def _error_of(read: Callable[[], object], check_id: str, hint: str) -> Iterator[CheckMessage]:
@@ -133,7 +140,7 @@ def _error_of(read: Callable[[], object], check_id: str, hint: str) -> Iterator[
 
 def _check_callback_base_url() -> Iterator[CheckMessage]:
     url = imgmod_settings.callback_base_url
-    if url is not None and not url.startswith(("https://", "http://")):
+    if url is not None and not re.match(r"https?://\w", url):
         yield Error(
             f'IMGMOD["CALLBACK_BASE_URL"] must begin with "https://", not {url!r}.',
             hint="It is the address under which the provider reaches this site.",
@@ -163,6 +170,29 @@ def _problem_of_label(label: object, *, is_model_allowed: bool) -> str:
     if field.model is not model:
         return f'the field is defined by "{field.model._meta.label}".'
     return ""
+
+
+def _check_storages(watched: Iterable[WatchedField]) -> Iterator[CheckMessage]:
+    for field in watched:
+        # The names that Django's and django-storages' classes give it.
+        if any(getattr(field.field.storage, name, False) for name in ("_allow_overwrite", "file_overwrite")):
+            yield CheckWarning(
+                f"The storage of {field.label} overwrites files: new bytes under an old name may not be noticed.",
+                hint="Let it give each upload a name of its own (allow_overwrite or file_overwrite = False).",
+                obj=field.model,
+                id="imgmod.W025",
+            )
+
+
+def _check_keys(watched: Iterable[WatchedField]) -> Iterator[CheckMessage]:
+    for model in {field.model: None for field in watched}:
+        if (key_field_of(model).max_length or 0) > MAX_KEY_LENGTH:
+            yield CheckWarning(
+                f"Keys of {model._meta.label} may be longer than the {MAX_KEY_LENGTH} characters that are kept.",
+                hint="Saving an image of an object with a longer key fails. Shorten the key, or exclude the model.",
+                obj=model,
+                id="imgmod.W026",
+            )
 
 
 def _check_composite_keys() -> Iterator[CheckMessage]:

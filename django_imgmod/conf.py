@@ -7,17 +7,25 @@ same table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from inspect import isabstract
+from typing import Any, Final, TypeVar
 
 from django.conf import settings as django_settings
+from django.utils.module_loading import import_string
 
 from .exceptions import ImgmodConfigurationError
 from .policy import Policy, parse_policy
 
 ALL_FIELDS: Final = "__all__"
 DEFAULT_ALIAS: Final = "default"
+FIELD_OPTIONS: Final = ("provider", "policy")
+# As much as a record has room for.
+MAX_NAME_LENGTH: Final = 50
+MAX_KEY_LENGTH: Final = 255
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,8 @@ class Settings:
     def policies(self) -> dict[str, Policy]:
         """All policies by name; "default" always exists."""
         entries = {DEFAULT_ALIAS: {}, **self.value("POLICIES")}
+        for name in entries:
+            _require_name(f'A key of IMGMOD["POLICIES"], {name!r},', name)
         return {name: parse_policy(name, options) for name, options in entries.items()}
 
     def policy(self, name: str) -> Policy:
@@ -110,20 +120,24 @@ class Settings:
         return frozenset(name for name, policy in self.policies.items() if policy.is_shadow)
 
     @property
-    def fields(self) -> dict[str, Mapping[str, Any]]:
+    def fields(self) -> dict[str, Mapping[str, str]]:
         """``FIELDS`` in its longest form: options by "app.Model.field", or by ``ALL_FIELDS`` for all others."""
         value = self.value("FIELDS")
         if isinstance(value, Mapping):
-            return dict(value)
+            _require_strings("FIELDS", value)
+            return {label: _field_options(label, options) for label, options in value.items()}
         if isinstance(value, str):
             if value != ALL_FIELDS:
                 raise ImgmodConfigurationError(f'IMGMOD["FIELDS"] must be {SETTINGS["FIELDS"].meaning}, not {value!r}.')
             return {ALL_FIELDS: {}}
+        _require_strings("FIELDS", value)
         return {label: {} for label in value}
 
     @property
     def exclude(self) -> frozenset[str]:
-        return frozenset(self.value("EXCLUDE"))
+        value = self.value("EXCLUDE")
+        _require_strings("EXCLUDE", value)
+        return frozenset(value)
 
     @property
     def dispatcher(self) -> str:
@@ -145,8 +159,52 @@ class Settings:
         return bool(value == "show")
 
 
+def _require_name(where: str, name: object) -> None:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise ImgmodConfigurationError(f"{where} must be a string of at most {MAX_NAME_LENGTH} characters.")
+
+
+def _require_strings(key: str, entries: Iterable[object]) -> None:
+    for entry in entries:
+        if not isinstance(entry, str):
+            raise ImgmodConfigurationError(f'IMGMOD["{key}"] must be {SETTINGS[key].meaning}; {entry!r} is no string.')
+
+
+def _field_options(label: str, options: object) -> Mapping[str, str]:
+    where = f'IMGMOD["FIELDS"]["{label}"]'
+    if not isinstance(options, Mapping):
+        raise ImgmodConfigurationError(f"{where} must be a dict, not {options!r}.")
+    if unknown := [key for key in options if key not in FIELD_OPTIONS]:
+        raise ImgmodConfigurationError(
+            f"{where} has unknown keys: {', '.join(map(repr, unknown))}. Known are: {', '.join(FIELD_OPTIONS)}."
+        )
+    for key, name in options.items():
+        _require_name(f'{where}["{key}"]', name)
+    return options
+
+
+def import_subclass(path: str, base: type[T], where: str) -> type[T]:
+    """
+    Return the class at a dotted path, which must be a concrete subclass of ``base``.
+
+    Raises ``ImgmodConfigurationError`` that begins with ``where``, whatever importing the module raises.
+    """
+    try:
+        found = import_string(path)
+    except Exception as error:
+        raise ImgmodConfigurationError(
+            f'{where}: "{path}" cannot be imported: {type(error).__name__}: {error}'
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, base)) or isabstract(found):
+        raise ImgmodConfigurationError(
+            f'{where}: "{path}" is not a subclass of {base.__module__}.{base.__name__} that can be used.'
+        )
+    return found
+
+
 def _provider_config(alias: object, entry: object) -> ProviderConfig:
     where = f'IMGMOD["PROVIDERS"][{alias!r}]'
+    _require_name(f'A key of IMGMOD["PROVIDERS"], {alias!r},', alias)
     if not isinstance(entry, Mapping):
         raise ImgmodConfigurationError(f"{where} must be a dict, not {type(entry).__name__}.")
     if unknown := sorted(map(repr, set(entry) - {"BACKEND", "OPTIONS"})):
@@ -156,6 +214,8 @@ def _provider_config(alias: object, entry: object) -> ProviderConfig:
         raise ImgmodConfigurationError(f"{where} needs a BACKEND: the dotted path of a provider class.")
     if not isinstance(options, Mapping):
         raise ImgmodConfigurationError(f"OPTIONS of {where} must be a dict, not {type(options).__name__}.")
+    if odd := [key for key in options if not isinstance(key, str) or key == "alias"]:
+        raise ImgmodConfigurationError(f"OPTIONS of {where} cannot be named {', '.join(map(repr, odd))}.")
     return ProviderConfig(backend, options)
 
 

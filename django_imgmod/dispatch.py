@@ -5,10 +5,7 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 
-from django.utils.module_loading import import_string
-
-from .conf import imgmod_settings
-from .exceptions import ImgmodConfigurationError
+from .conf import imgmod_settings, import_subclass
 from .services.submission import work
 
 
@@ -41,15 +38,8 @@ class SweepDispatcher(BaseDispatcher):
 def dispatcher_class() -> type[BaseDispatcher]:
     """Return the configured class; raises ``ImgmodConfigurationError`` where it cannot be used."""
     path = imgmod_settings.dispatcher
-    try:
-        found = import_string(path)
-    except ImportError as error:
-        raise ImgmodConfigurationError(f'IMGMOD["DISPATCHER"] "{path}" cannot be imported: {error}') from error
-    if not (isinstance(found, type) and issubclass(found, BaseDispatcher)):
-        raise ImgmodConfigurationError(
-            f'IMGMOD["DISPATCHER"] "{path}" is not a subclass of django_imgmod.dispatch.BaseDispatcher.'
-        )
-    return found
+    # mypy allows no abstract class here, although what is returned never is one.
+    return import_subclass(path, BaseDispatcher, 'IMGMOD["DISPATCHER"]')  # type: ignore[type-abstract]
 
 
 def wake(*, public_id: uuid.UUID, using: str, **kwargs: object) -> None:

@@ -15,11 +15,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .choices import ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, RiskLevel, Status
+from .conf import MAX_KEY_LENGTH, MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
-ALIAS_LENGTH = 50
+ALIAS_LENGTH = MAX_NAME_LENGTH
 LABEL_LENGTH = 100
 SERVICE_LENGTH = 100
 REFERENCE_LENGTH = 128
@@ -49,10 +50,13 @@ class ModerationRecordQuerySet(models.QuerySet["ModerationRecord"]):
         keys = [current_key(model, object_id, field_name) for object_id in object_ids]
         return self.filter(current_key__in=keys)
 
-    def for_image(self, model: type[models.Model], object_id: str, field_name: str) -> ModerationRecordQuerySet:
-        """The record of one image field of one object, superseded ones included, the newest first."""
+    def for_images(
+        self, model: type[models.Model], object_ids: Iterable[str], field_name: str
+    ) -> ModerationRecordQuerySet:
+        """All records of one image field of many objects, superseded ones included, the oldest first."""
         content_type = ContentType.objects.db_manager(self.db).get_for_model(model)
-        return self.filter(content_type=content_type, object_id=object_id, field_name=field_name).order_by("-pk")
+        records = self.filter(content_type=content_type, object_id__in=list(object_ids), field_name=field_name)
+        return records.order_by("pk")
 
     def in_review(self) -> ModerationRecordQuerySet:
         """The review queue, without its order."""
@@ -84,7 +88,7 @@ class ModerationRecord(models.Model):
         db_index=False,  # the first column of imgmod_record_image
         verbose_name=_("model"),
     )
-    object_id = models.CharField(_("object id"), max_length=255)
+    object_id = models.CharField(_("object id"), max_length=MAX_KEY_LENGTH)
     content_object = GenericForeignKey("content_type", "object_id")
     field_name = models.CharField(_("field"), max_length=100)
     current_key = models.CharField(_("current key"), max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001 - unique, so "none" must be NULL

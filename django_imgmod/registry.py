@@ -19,9 +19,7 @@ from django.db import models
 from django.dispatch import receiver
 
 from .conf import ALL_FIELDS, DEFAULT_ALIAS, imgmod_settings
-from .exceptions import ImgmodConfigurationError
 
-FIELD_OPTIONS: Final = ("provider", "policy")
 # What @moderate leaves on a class. Subclasses of an abstract model inherit it.
 _DECLARED: Final = "_imgmod_declared"
 
@@ -59,8 +57,21 @@ class WatchedField:
 
 
 def object_id_of(model: type[models.Model], instance: models.Model) -> str:
-    """Return the key of ``instance`` as a row of ``model``, as text: ``42``, a UUID with hyphens, a string as it is."""
-    return str(getattr(instance, model._meta.pk.attname))
+    """
+    Return the key of ``instance`` as a row of ``model``, as text: ``42``, a UUID with hyphens, a string as it is.
+
+    The same text whatever the key was given as: a UUID may still be a string in memory.
+    """
+    return str(key_field_of(model).to_python(getattr(instance, model._meta.pk.attname)))
+
+
+def key_field_of(model: type[models.Model]) -> models.Field[Any, Any]:
+    """Return the field that holds the values of a model's key: through a one-to-one key, that of its target."""
+    field: Any = model._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    key_field: models.Field[Any, Any] = field
+    return key_field
 
 
 def moderate(*field_names: str, provider: str = DEFAULT_ALIAS, policy: str = DEFAULT_ALIAS) -> Callable[[M], M]:
@@ -68,9 +79,11 @@ def moderate(*field_names: str, provider: str = DEFAULT_ALIAS, policy: str = DEF
     Watch image fields of the decorated model.
 
     Fields named here are watched whatever ``IMGMOD["FIELDS"]`` says; an entry there overrides provider and policy,
-    and ``IMGMOD["EXCLUDE"]`` has the last word. Decorate the model that defines the field. Names that do not exist
-    are reported by a system check (imgmod.E021).
+    and ``IMGMOD["EXCLUDE"]`` has the last word. Decorate the model that defines the field, which may be abstract.
+    Names that do not exist are reported by a system check (imgmod.E021). Raises ``TypeError`` where no field is named.
     """
+    if not field_names or not all(isinstance(name, str) for name in field_names):
+        raise TypeError('@moderate needs the names of the fields to watch: @moderate("image").')
 
     def declare(model: M) -> M:
         options = {"provider": provider, "policy": policy}
@@ -122,7 +135,7 @@ def _resolve(field: models.FileField) -> WatchedField | None:
         return None
     configured = imgmod_settings.fields
     declared = _declared(owner)
-    options: dict[str, Any] = {}
+    options: dict[str, str] = {}
     if isinstance(field, models.ImageField):
         options |= configured.get(ALL_FIELDS, {})
     options |= declared.get(field.name, {})
@@ -134,11 +147,6 @@ def _resolve(field: models.FileField) -> WatchedField | None:
     )
     if not is_watched:
         return None
-    if unknown := [key for key in options if key not in FIELD_OPTIONS]:
-        raise ImgmodConfigurationError(
-            f'IMGMOD["FIELDS"]["{label}"] has unknown keys: {", ".join(map(repr, unknown))}. '
-            f"Known are: {', '.join(FIELD_OPTIONS)}."
-        )
     return WatchedField(owner, field.name, **options)
 
 
@@ -148,9 +156,11 @@ def has_composite_key(model: type[models.Model]) -> bool:
 
 
 def undefined_declarations() -> Iterator[tuple[type[models.Model], str]]:
-    """Yield each model and name given to ``@moderate`` that is no file field which that model itself defines."""
+    """Yield each model and name given to ``@moderate``, on it or its abstract parents, that is no file field of it."""
     for model in apps.get_models(include_auto_created=True):
-        for name in model.__dict__.get(_DECLARED, ()):
+        # A child by multi-table inheritance has its parents' declarations, which are checked there.
+        inherited = {name for parent in model._meta.all_parents for name in _declared(parent)}
+        for name in {*_declared(model)} - inherited | {*model.__dict__.get(_DECLARED, ())}:
             try:
                 field = model._meta.get_field(name)
             except FieldDoesNotExist:

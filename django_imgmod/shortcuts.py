@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar, cast
 
 from django.contrib.contenttypes.models import ContentType
@@ -11,10 +11,10 @@ from django.db.models import Exists, Expression, OuterRef, Q, Value
 from django.db.models.functions import Cast, Concat, Substr
 
 from .choices import Status
-from .conf import imgmod_settings
+from .conf import MAX_KEY_LENGTH, imgmod_settings
 from .exceptions import ImgmodConfigurationError
 from .models import ModerationRecord
-from .registry import WatchedField, get_watched_field
+from .registry import WatchedField, get_watched_field, key_field_of
 from .services import intake
 
 M = TypeVar("M", bound=models.Model)
@@ -22,7 +22,10 @@ M = TypeVar("M", bound=models.Model)
 
 def image_record(obj: models.Model, field_name: str) -> ModerationRecord | None:
     """
-    Return the current record of an object's image, or None where there is none for the file that the object names.
+    Return the record of the file that an object names: the current one, or None where there is none.
+
+    Under ``UNRECORDED = "show"`` it may be a superseded one, of a file that was replaced or has gone: such a file is
+    not unrecorded.
 
     One query. Raises ``ImgmodConfigurationError`` for a field that is not watched, as all functions here do.
     """
@@ -30,18 +33,33 @@ def image_record(obj: models.Model, field_name: str) -> ModerationRecord | None:
 
 
 def image_records(objects: Iterable[M], field_name: str) -> dict[object, ModerationRecord]:
-    """Return the current records of one image field of many objects of one model, by primary key; one query."""
+    """
+    Return the records of one image field of many objects of one model, by primary key; see ``image_record``.
+
+    One query; a second one under ``UNRECORDED = "show"`` where some have no current record.
+    """
     objects = list(objects)
     if not objects:
         return {}
-    watched = _watched(type(objects[0]), field_name)
+    [watched] = {_watched(type(obj), field_name) for obj in objects}
     by_object_id = {watched.object_id(obj): obj for obj in objects}
     using = router.db_for_read(ModerationRecord, instance=objects[0])
-    records = ModerationRecord.objects.using(using).for_field(watched.model, by_object_id, field_name)
+    records = ModerationRecord.objects.using(using)
+    found = _of_their_files(watched, by_object_id, records.for_field(watched.model, by_object_id, field_name))
+    if imgmod_settings.shows_unrecorded and len(found) < len(by_object_id):
+        # What was recorded once is not unrecorded: an earlier record of that very file still counts.
+        missing = [object_id for object_id, obj in by_object_id.items() if obj.pk not in found]
+        found = _of_their_files(watched, by_object_id, records.for_images(watched.model, missing, field_name)) | found
+    return found
+
+
+def _of_their_files(
+    watched: WatchedField, by_object_id: Mapping[str, models.Model], records: Iterable[ModerationRecord]
+) -> dict[object, ModerationRecord]:
+    """By primary key, leaving out records of other files: they say nothing about the one that the object names."""
     return {
         by_object_id[record.object_id].pk: record
         for record in records
-        # A record of another file says nothing about this one.
         if record.file_name == watched.file_name(by_object_id[record.object_id])
     }
 
@@ -66,7 +84,15 @@ def is_record_visible(record: ModerationRecord | None) -> bool:
     """Return the same for a record that is at hand already; None stands for "no record"."""
     if record is None:
         return imgmod_settings.shows_unrecorded
-    return record.status == Status.PASSED or record.policy in imgmod_settings.shadow_policies
+    return record.status == Status.PASSED or (record.is_current and _is_shown_in_shadow(record))
+
+
+def _is_shown_in_shadow(record: ModerationRecord) -> bool:
+    """Whether the policy that the image's field has today, not the one it was judged by, only watches."""
+    content_type = ContentType.objects.db_manager(record._state.db).get_for_id(record.content_type_id)
+    model = content_type.model_class()
+    watched = get_watched_field(model, record.field_name) if model else None
+    return watched is not None and watched.policy in imgmod_settings.shadow_policies
 
 
 def filter_visible(queryset: models.QuerySet[M], field_name: str) -> models.QuerySet[M]:
@@ -77,23 +103,20 @@ def filter_visible(queryset: models.QuerySet[M], field_name: str) -> models.Quer
     into both. ``image_records`` can.
     """
     watched = _watched(queryset.model, field_name)
-    record_db = router.db_for_read(ModerationRecord, instance=_instance_in(queryset))
-    if record_db != queryset.db:
-        raise ImgmodConfigurationError(
-            f'Records of {watched.label} are kept in the database "{record_db}", the objects in "{queryset.db}". '
-            "Use image_records() and is_record_visible() instead."
-        )
-    content_type = ContentType.objects.db_manager(record_db).get_for_model(watched.model)
-    current = ModerationRecord.objects.current().filter(
-        content_type=content_type,
+    # Asked once: a router may choose another replica each time.
+    using = queryset.db
+    _require_one_database(watched, using)
+    recorded = ModerationRecord.objects.filter(
+        content_type=ContentType.objects.db_manager(using).get_for_model(watched.model),
         object_id=OuterRef("_imgmod_object_id"),
         field_name=field_name,
         file_name=OuterRef(field_name),
     )
-    may_show = Q(Exists(current.filter(Q(status=Status.PASSED) | Q(policy__in=imgmod_settings.shadow_policies))))
+    is_shadow = watched.policy in imgmod_settings.shadow_policies
+    may_show = Q(Exists(recorded.current() if is_shadow else recorded.current().filter(status=Status.PASSED)))
     if imgmod_settings.shows_unrecorded:
-        may_show |= ~Q(Exists(current))
-    with_key = queryset.alias(_imgmod_object_id=_object_id_expression(watched.model, record_db))
+        may_show |= ~Q(Exists(recorded))
+    with_key = queryset.using(using).alias(_imgmod_object_id=_object_id_expression(watched.model, using))
     has_no_file = Q(**{field_name: ""}) | Q(**{f"{field_name}__isnull": True})
     return cast("models.QuerySet[M]", with_key.filter(may_show).exclude(has_no_file))
 
@@ -118,19 +141,26 @@ def _object_id_expression(model: type[models.Model], using: str) -> Expression:
 
     A UUID needs help where the database keeps it as 32 digits.
     """
-    key = Cast("pk", models.CharField(max_length=255))
-    if not isinstance(model._meta.pk, models.UUIDField) or connections[using].features.has_native_uuid_field:
+    key = Cast(model._meta.pk.attname, models.CharField(max_length=MAX_KEY_LENGTH))
+    is_uuid = isinstance(key_field_of(model), models.UUIDField)
+    if not is_uuid or connections[using].features.has_native_uuid_field:
         return key
     groups = [Substr(key, start, length) for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
     hyphenated = [part for group in groups for part in (Value("-"), group)][1:]
-    return Concat(*hyphenated, output_field=models.CharField(max_length=255))
+    return Concat(*hyphenated, output_field=models.CharField(max_length=MAX_KEY_LENGTH))
 
 
-def _instance_in(queryset: models.QuerySet[M]) -> M:
-    """Return an instance that the database router takes for one of the queryset's."""
-    instance = queryset.model()
-    instance._state.db = queryset.db
-    return instance
+def _require_one_database(watched: WatchedField, using: str) -> None:
+    """By where both are written: what is read may come from a replica."""
+    instance = watched.model()
+    instance._state.db = using
+    object_db = router.db_for_write(watched.model, instance=instance)
+    record_db = router.db_for_write(ModerationRecord, instance=instance)
+    if object_db != record_db:
+        raise ImgmodConfigurationError(
+            f'Records of {watched.label} are kept in the database "{record_db}", the objects in "{object_db}". '
+            "Use image_records() and is_record_visible() instead."
+        )
 
 
 def _watched(model: type[models.Model], field_name: str) -> WatchedField:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.core.management import call_command
 from django.db import models
 from django.test.utils import isolate_apps
 
 import django_imgmod
-from django_imgmod import checks
+from django_imgmod import checks, registry
 from django_imgmod.conf import SETTINGS, imgmod_settings
 from django_imgmod.exceptions import ImgmodConfigurationError
 from django_imgmod.registry import moderate
@@ -19,6 +20,7 @@ from django_imgmod.registry import moderate
 from .hostapp.models import Photo
 
 DUMMY = "django_imgmod.providers.dummy.DummyProvider"
+BASE = "django_imgmod.providers.base.BaseProvider"
 
 
 def found(settings: Any, imgmod: Any) -> list[Any]:
@@ -73,7 +75,22 @@ def test_checks_are_registered(settings):
         ({"FIELDS": "all"}, "imgmod.E020", "not 'all'"),
         ({"FIELDS": {"hostapp.Photo.image": {"polcy": "x"}}}, "imgmod.E020", "unknown keys: 'polcy'"),
         ({"FIELDS": ["hostapp.Photo"]}, "imgmod.E022", "that is no name of a field"),
-        ({"FIELDS": [3]}, "imgmod.E022", "that is no name of a field"),
+        ({"FIELDS": [3]}, "imgmod.E020", "3 is no string"),
+        ({"FIELDS": [["x"]]}, "imgmod.E020", "['x'] is no string"),
+        ({"EXCLUDE": [{}]}, "imgmod.E020", "{} is no string"),
+        ({"FIELDS": {"hostapp.Photo.image": None}}, "imgmod.E020", "must be a dict, not None"),
+        ({"FIELDS": {"__all__": "strict"}}, "imgmod.E020", "must be a dict, not 'strict'"),
+        ({"FIELDS": {"hostapp.Photo.image": {"policy": ["x"]}}}, "imgmod.E020", "must be a string"),
+        ({"POLICIES": {"x" * 51: {}}}, "imgmod.E004", "at most 50 characters"),
+        ({"PROVIDERS": {"x" * 51: {"BACKEND": DUMMY}}}, "imgmod.E010", "at most 50 characters"),
+        ({"PROVIDERS": {1: {"BACKEND": DUMMY}}}, "imgmod.E010", "must be a string"),
+        ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTIONS": {1: 2}}}}, "imgmod.E010", "cannot be named 1"),
+        ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTIONS": {"alias": 2}}}}, "imgmod.E010", "cannot be named"),
+        ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTIONS": {"risk_level": "x"}}}}, "imgmod.E012", "must be one"),
+        ({"PROVIDERS": {"default": {"BACKEND": ".Relative"}}}, "imgmod.E012", "cannot be imported"),
+        ({"PROVIDERS": {"default": {"BACKEND": BASE}}}, "imgmod.E012", "that can be used"),
+        ({"DISPATCHER": "django_imgmod.dispatch.BaseDispatcher"}, "imgmod.E005", "that can be used"),
+        ({"CALLBACK_BASE_URL": "https://"}, "imgmod.E007", "must begin with"),
         ({"FIELDS": ["hostapp.Foto.image"]}, "imgmod.E022", "Foto"),
         ({"FIELDS": ["hostapp.photo.image"]}, "imgmod.E022", 'is called "hostapp.Photo"'),
         ({"FIELDS": ["hostapp.Photo.picture"]}, "imgmod.E022", "no field named 'picture'"),
@@ -105,6 +122,58 @@ def test_moderate_with_a_wrong_name(monkeypatch):
     moderate("image", "titel", "title")(Photo)
     messages = [message for message in checks.check_watched_fields() if message.id == "imgmod.E021"]
     assert ["'titel'" in message.msg or "'title'" in message.msg for message in messages] == [True, True]
+
+
+def test_moderate_without_names():
+    for wrong in ((), (Photo,)):
+        with pytest.raises(TypeError, match="needs the names of the fields"):
+            moderate(*wrong)
+
+
+@isolate_apps("tests.hostapp")
+def test_moderate_with_a_wrong_name_on_an_abstract_model(monkeypatch):
+    @moderate("scann")
+    class Scanned(models.Model):
+        scan = models.FileField()
+
+        class Meta:
+            abstract = True
+            app_label = "hostapp"
+
+    class Letter(Scanned):
+        class Meta:
+            app_label = "hostapp"
+
+    monkeypatch.setattr(registry.apps, "get_models", lambda **kwargs: [Letter])
+    [message] = [message for message in checks.check_watched_fields() if message.id == "imgmod.E021"]
+    assert "'scann'" in message.msg
+
+
+@isolate_apps("tests.hostapp")
+def test_storage_that_overwrites(monkeypatch):
+    class Poster(models.Model):
+        image = models.ImageField(storage=FileSystemStorage(allow_overwrite=True))
+
+        class Meta:
+            app_label = "hostapp"
+
+    monkeypatch.setattr(registry.apps, "get_models", lambda **kwargs: [Poster])
+    [message] = [message for message in checks.check_watched_fields() if message.id == "imgmod.W025"]
+    assert "hostapp.Poster.image" in message.msg
+
+
+@isolate_apps("tests.hostapp")
+def test_key_that_is_too_long(monkeypatch):
+    class Endless(models.Model):
+        code = models.CharField(max_length=300, primary_key=True)
+        image = models.ImageField()
+
+        class Meta:
+            app_label = "hostapp"
+
+    monkeypatch.setattr(registry.apps, "get_models", lambda **kwargs: [Endless])
+    [message] = [message for message in checks.check_watched_fields() if message.id == "imgmod.W026"]
+    assert "hostapp.Endless" in message.msg
 
 
 @isolate_apps("tests.hostapp")

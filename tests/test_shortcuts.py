@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from django.db import connections
 
@@ -15,7 +17,18 @@ from django_imgmod.shortcuts import (
     moderate_image,
 )
 
-from .hostapp.models import Document, NullablePhoto, PanoramaPhoto, Photo, PhotoProxy, StringPhoto, UuidPhoto
+from .hostapp.models import (
+    Document,
+    NullablePhoto,
+    NumberedPhoto,
+    PanoramaPhoto,
+    Photo,
+    PhotoProxy,
+    StringPhoto,
+    UuidPanorama,
+    UuidPhoto,
+    UuidPortrait,
+)
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -23,6 +36,15 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 def put(obj, status: Status, **columns) -> None:
     records = ModerationRecord.objects.filter(object_id=str(obj.pk), current_key__isnull=False)
     assert records.update(status=status, **columns) == 1
+
+
+def watch(settings) -> None:
+    """Put every image field under a policy that only watches."""
+    settings.IMGMOD = {
+        **settings.IMGMOD,
+        "FIELDS": {"__all__": {"policy": "watching"}},
+        "POLICIES": {**settings.IMGMOD["POLICIES"], "watching": {"mode": "shadow"}},
+    }
 
 
 class TestOneObject:
@@ -36,11 +58,40 @@ class TestOneObject:
 
     @pytest.mark.parametrize("status", [status for status in Status if status != Status.SUPERSEDED])
     def test_shadow_policy_shows_everything(self, picture, settings, status):
+        watch(settings)
         photo = Photo.objects.create(image=picture())
-        put(photo, status, policy="watching")
-        settings.IMGMOD = {**settings.IMGMOD, "POLICIES": {"watching": {"mode": "shadow"}}}
+        put(photo, status)
         assert is_image_visible(photo, "image")
         assert list(filter_visible(Photo.objects.all(), "image")) == [photo]
+
+    def test_end_of_the_shadow(self, picture, settings):
+        """However it is ended: the policy that the field has today decides, not the one that was recorded."""
+        original = settings.IMGMOD
+        watch(settings)
+        photo = Photo.objects.create(image=picture())
+        put(photo, Status.BLOCKED)
+        settings.IMGMOD = {**settings.IMGMOD, "FIELDS": original.get("FIELDS", "__all__")}
+        assert not is_image_visible(photo, "image")
+        assert list(filter_visible(Photo.objects.all(), "image")) == []
+
+    def test_what_was_recorded_once_is_not_unrecorded(self, picture, settings):
+        settings.IMGMOD = {**settings.IMGMOD, "UNRECORDED": "show"}
+        photo = Photo.objects.create(image=picture())
+        ModerationRecord.objects.update(status=Status.SUPERSEDED, current_key=None)
+        assert image_status(photo, "image") == Status.SUPERSEDED
+        assert not is_image_visible(photo, "image")
+        assert list(filter_visible(Photo.objects.all(), "image")) == []
+
+    def test_stale_instance_of_a_replaced_image(self, picture, settings):
+        settings.IMGMOD = {**settings.IMGMOD, "UNRECORDED": "show"}
+        photo = Photo.objects.create(image=picture())
+        put(photo, Status.BLOCKED)
+        stale = Photo.objects.get()
+        photo.image = picture(2)
+        photo.save()
+        put(photo, Status.PASSED)
+        assert not is_image_visible(stale, "image")
+        assert is_image_visible(photo, "image")
 
     @pytest.mark.parametrize(("setting", "is_visible"), [("hide", False), ("show", True)])
     def test_unrecorded(self, settings, setting, is_visible):
@@ -94,6 +145,41 @@ class TestManyObjects:
             photo.pk: Status.PASSED if number % 2 else Status.BLOCKED for number, photo in enumerate(photos)
         }
 
+    def test_keys_of_keys(self, picture):
+        """A key that is another model's, an image beside an inherited one, a child with a key of its own."""
+        for number in range(1, 5):
+            photo = UuidPhoto.objects.create(image=picture(number))
+            UuidPortrait.objects.create(photo=photo, image=picture(number))
+            UuidPanorama.objects.create(image=picture(number), wide=picture(number))
+            NumberedPhoto.objects.create(pk=100 + number, image=picture(number))
+        passed = ModerationRecord.objects.order_by("pk").values_list("pk", flat=True)[::2]
+        ModerationRecord.objects.filter(pk__in=list(passed)).update(status=Status.PASSED)
+        for model, name in (
+            (UuidPortrait, "image"),
+            (UuidPanorama, "wide"),
+            (UuidPanorama, "image"),
+            (NumberedPhoto, "image"),
+        ):
+            expected = {obj for obj in model.objects.all() if is_image_visible(obj, name)}
+            assert set(filter_visible(model.objects.all(), name)) == expected
+            assert image_records(model.objects.all(), name).keys() == {obj.pk for obj in model.objects.all()}
+        assert ModerationRecord.objects.filter(status=Status.PASSED).count() == 10
+
+    def test_uuid_that_is_still_a_string(self, picture):
+        key = uuid.uuid4()
+        UuidPhoto(pk=key.hex, image=picture()).save()
+        UuidPhoto.objects.get().save()
+        assert ModerationRecord.objects.get().object_id == str(key)
+
+    def test_router_that_reads_from_replicas(self, picture, settings):
+        settings.DATABASE_ROUTERS = ["tests.test_shortcuts.Replica"]
+        photo = Photo.objects.create(image=picture())
+        put(photo, Status.PASSED)
+        queryset = filter_visible(Photo.objects.all(), "image")
+        assert queryset.db == "other"
+        assert list(queryset) == []
+        assert list(filter_visible(Photo.objects.using("default"), "image")) == [photo]
+
     def test_no_objects(self, django_assert_num_queries):
         with django_assert_num_queries(0):
             assert image_records([], "image") == {}
@@ -145,3 +231,13 @@ class TestModerateImage:
         assert record is not None
         assert record.status == Status.PASSED
         assert moderate_image(Photo.objects.create(), "image") is None
+
+
+class Replica:
+    """Writes here, reads there."""
+
+    def db_for_read(self, model, **hints):
+        return "other"
+
+    def db_for_write(self, model, **hints):
+        return "default"

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from asgiref.local import Local
 from django.core.signals import setting_changed
 from django.utils.connection import BaseConnectionHandler
-from django.utils.module_loading import import_string
 
-from ..conf import ProviderConfig, imgmod_settings
+from ..conf import ProviderConfig, imgmod_settings, import_subclass
 from ..exceptions import ImgmodConfigurationError
 from .base import BaseProvider
 
@@ -41,18 +40,13 @@ class ProviderHandler(_Handler):
 
     def create_connection(self, alias: str) -> BaseProvider:
         config: ProviderConfig = self.settings[alias]
+        where = f'Provider "{alias}", BACKEND'
+        # mypy allows no abstract class here, although what is returned never is one.
+        provider_class = import_subclass(config.backend, BaseProvider, where)  # type: ignore[type-abstract]
         try:
-            provider_class = import_string(config.backend)
-        except ImportError as error:
-            raise ImgmodConfigurationError(
-                f'Provider "{alias}": BACKEND "{config.backend}" cannot be imported: {error}'
-            ) from error
-        if not (isinstance(provider_class, type) and issubclass(provider_class, BaseProvider)):
-            raise ImgmodConfigurationError(
-                f'Provider "{alias}": BACKEND "{config.backend}" is not a subclass of '
-                "django_imgmod.providers.base.BaseProvider."
-            )
-        return provider_class(alias, **config.options)
+            return provider_class(alias, **config.options)
+        except (TypeError, ValueError) as error:
+            raise ImgmodConfigurationError(f'Provider "{alias}" cannot be made from its OPTIONS: {error}') from error
 
     def forget(self) -> None:
         """Make every provider anew at its next use."""

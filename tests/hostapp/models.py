@@ -33,6 +33,26 @@ class UuidPhoto(models.Model):
     image = models.ImageField(upload_to="uuid")
 
 
+class UuidPortrait(models.Model):
+    """Its key is that of another model."""
+
+    photo = models.OneToOneField(UuidPhoto, on_delete=models.CASCADE, primary_key=True)
+    image = models.ImageField(upload_to="portraits")
+
+
+class UuidPanorama(UuidPhoto):
+    """Has an image of its own beside the inherited one."""
+
+    wide = models.ImageField(upload_to="wide", blank=True)
+
+
+class NumberedPhoto(Photo):
+    """Its key is not that of its parent."""
+
+    number = models.AutoField(primary_key=True)
+    photo = models.OneToOneField(Photo, on_delete=models.CASCADE, parent_link=True)
+
+
 class StringPhoto(models.Model):
     code = models.CharField(max_length=50, primary_key=True)
     image = models.ImageField(upload_to="string", blank=True)

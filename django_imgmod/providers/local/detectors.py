@@ -74,7 +74,7 @@ def load_detectors(paths: object, options: EngineOptions) -> tuple[Detector, ...
 def _load(path: object, options: EngineOptions) -> Detector:
     try:
         detector = import_string(str(path))(options)
-    except (ImportError, AttributeError, TypeError) as error:
+    except Exception as error:
         raise ImgmodConfigurationError(f'OPTIONS["detectors"]: {path!r} cannot be made: {error}') from error
     if not isinstance(detector, Detector) or isinstance(detector.evaluates, str):
         raise ImgmodConfigurationError(
