@@ -308,7 +308,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="The decision that this one takes back.",
                         null=True,
-                        on_delete=django.db.models.deletion.RESTRICT,
+                        on_delete=django.db.models.deletion.CASCADE,
                         related_name="undone_by",
                         to="django_imgmod.decision",
                         verbose_name="takes back",

@@ -81,6 +81,6 @@ def _is_visible(name: str) -> bool:
 
 def _may_inspect(request: HttpRequest, name: str) -> bool:
     return (
-        request.user.has_perm("django_imgmod.view_moderationrecord")
+        any(request.user.has_perm(f"django_imgmod.{may}_moderationrecord") for may in ("view", "review"))
         and ModerationRecord.objects.filter(file_name=name).exists()
     )
