@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from ..choices import Status
 from ..conf import imgmod_settings
 from ..models import DetectedLabel, ModerationRecord
+from ..services.storable import storable
 
 MAX_LABELS: Final = 100
 
@@ -81,7 +82,7 @@ class LabelFilter(admin.SimpleListFilter):
         if not value:
             return queryset
         # Not a join: a label that was seen in several frames would list its record several times.
-        return queryset.filter(pk__in=DetectedLabel.objects.filter(label=value).values("record"))
+        return queryset.filter(pk__in=DetectedLabel.objects.filter(label=storable(value)).values("record"))
 
 
 class ProviderFilter(admin.SimpleListFilter):
@@ -93,4 +94,4 @@ class ProviderFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ModerationRecord]) -> QuerySet[ModerationRecord]:
         value = self.value()
-        return queryset.filter(provider=value) if value else queryset
+        return queryset.filter(provider=storable(value)) if value else queryset

@@ -25,7 +25,7 @@ from ..exceptions import ImgmodConfigurationError, ImgmodError
 from ..models import ModerationRecord
 from ..providers import providers
 from ..registry import WatchedField, all_watched_fields
-from ..services.probe import PREFIX, ProbeResult, probe
+from ..services.probe import PREFIX, ProbeReport, probe
 from ..services.sweep import record_databases
 
 OVERDUE: Final = timedelta(minutes=15)
@@ -199,7 +199,7 @@ def _examine_canary(watched: WatchedField, level: CanaryLevel) -> Finding:
     return _judge(subject, level, result, knows_canaries=knows_canaries)
 
 
-def _judge(subject: str, level: CanaryLevel, result: ProbeResult, *, knows_canaries: bool) -> Finding:
+def _judge(subject: str, level: CanaryLevel, result: ProbeReport, *, knows_canaries: bool) -> Finding:
     record = result.record
     seen = f" ({record.top_label} {record.top_confidence})" if record.top_label else ""
     text = f"{subject}: {record.status}{seen} in {result.milliseconds:.0f} ms"

@@ -80,7 +80,7 @@ def object_saved(
         target, name = targets[watched], names[watched]
         record = current.get(target.key)
         if (record.file_name if record else "") != name or (record and name and watched.name in uploaded):
-            _replace(target, [target.key] if record else [], name)
+            _replace(target, name, has_record=record is not None)
 
 
 def object_deleted(instance: models.Model, fields: Sequence[WatchedField], *, using: str) -> None:
@@ -92,8 +92,7 @@ def object_deleted(instance: models.Model, fields: Sequence[WatchedField], *, us
 
 def reopen(target: Target) -> None:
     """Replace whatever record an image field has by a new one of the file that its row names."""
-    stored = _stored_name(target)
-    _replace(target, [target.key], stored)
+    _replace(target, _stored_name(target))
 
 
 def confirm(target: Target) -> None:
@@ -108,7 +107,7 @@ def confirm(target: Target) -> None:
     record = _current_records([target]).get(target.key)
     public_id = record.public_id if record and record.is_open else None
     if (record.file_name if record else "") != stored:
-        public_id = _write(target, [target.key], stored)
+        public_id = _write(target, stored)
     if public_id is not None:
         work_due.send(ModerationRecord, public_id=public_id, using=target.record_db)
 
@@ -131,21 +130,22 @@ def _current_records(targets: Collection[Target]) -> dict[str | None, Moderation
     return {record.current_key: record for record in records.filter(current_key__in=keys)}
 
 
-def _replace(target: Target, old_keys: Sequence[str], name: str) -> None:
-    """Supersede the current records under ``old_keys``, if any, open one of ``name``, if any, and see to its work."""
-    _write(target, old_keys, name)
+def _replace(target: Target, name: str, *, has_record: bool = True) -> None:
+    """Put a record of ``name`` in the place of the current one, and have it worked on after the commit."""
+    _write(target, name, has_record=has_record)
     if name:
         _confirm_on_commit(target)
 
 
-def _write(target: Target, old_keys: Sequence[str], name: str) -> uuid.UUID | None:
+def _write(target: Target, name: str, *, has_record: bool = True) -> uuid.UUID | None:
+    """Supersede the current record, if there may be one, and open one of ``name``, if there is a file."""
     if name:
         # Looked up before anything is written: on SQLite a transaction that begins by reading may not get to write.
         _content_type_id(target)
-    if not old_keys:
+    if not has_record:
         return open_record(target, name) if name else None
     with transaction.atomic(using=target.record_db, savepoint=False):
-        _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key__in=old_keys))
+        _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
         return open_record(target, name) if name else None
 
 

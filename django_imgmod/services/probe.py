@@ -25,7 +25,7 @@ PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ProbeResult:
+class ProbeReport:
     """What came back for a canary."""
 
     record: ModerationRecord
@@ -39,7 +39,7 @@ class ProbeResult:
         return f"canary_{level}" in self.labels
 
 
-def probe(watched: WatchedField, level: CanaryLevel, *, timeout: float) -> ProbeResult:
+def probe(watched: WatchedField, level: CanaryLevel, *, timeout: float) -> ProbeReport:
     """
     Send a canary the way of an image that was uploaded into ``watched``, and return what came back.
 
@@ -56,7 +56,7 @@ def probe(watched: WatchedField, level: CanaryLevel, *, timeout: float) -> Probe
     ):
         started = time.perf_counter()
         _work_until_settled(record, deadline=started + timeout)
-        return ProbeResult(
+        return ProbeReport(
             record=record,
             labels=tuple(record.detected_labels.values_list("label", flat=True)),
             milliseconds=(time.perf_counter() - started) * 1000,

@@ -184,6 +184,13 @@ class TestFilters:
         assert DetectedLabel.objects.names(limit=2) == ["a", "b"]
         assert "?label=c" in text_of(viewer.get(LIST))
 
+    @pytest.mark.parametrize("parameter", ["label", "provider"])
+    def test_what_no_database_takes_finds_nothing(self, make_record, viewer, parameter):
+        make_record()
+        response = viewer.get(LIST, {parameter: "a\x00"})
+        assert response.status_code == 200
+        assert listed(response) == set()
+
     def test_label_beyond_the_offered_ones_still_works(self, make_record, viewer, monkeypatch):
         monkeypatch.setattr(filters, "MAX_LABELS", 1)
         record = make_record()
