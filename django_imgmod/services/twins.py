@@ -62,18 +62,16 @@ def wake_twins(record: ModerationRecord) -> None:
         error_code="",
         lease_until__isnull=True,
     )
-    last_woken = None
     token = _is_waking.set(True)
     try:
         for _ in range(MAX_WOKEN):
-            # Asked anew each time: another may have lain down meanwhile.
-            waiting.update(due_at=timezone.now())
+            # Asked anew each time: another may have lain down meanwhile, or the same one again.
             public_id = waiting.order_by("pk").values_list("public_id", flat=True).first()
-            if public_id in (None, last_woken):
-                # Nobody waits, or the dispatcher leaves them to the sweep.
+            if public_id is None:
                 return
-            last_woken = public_id
+            waiting.update(due_at=timezone.now())
             work_due.send(ModerationRecord, public_id=public_id, using=record._state.db)
+        waiting.update(due_at=timezone.now())
     finally:
         _is_waking.reset(token)
 
