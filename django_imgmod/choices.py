@@ -115,6 +115,22 @@ class ErrorCode(models.TextChoices):
     """A fault in this package, in an extension of it or in what it runs on; the log has the traceback."""
 
 
+class Discrepancy(models.TextChoices):
+    """What does not agree between an object's image and its record."""
+
+    UNRECORDED = "unrecorded", _("File without its record")
+    """The row names a file that its current record is not about, or there is no record, or no file any more."""
+
+    OBJECT_MISSING = "object_missing", _("Record without its object")
+    """The object was deleted past the signals."""
+
+    FILE_MISSING = "file_missing", _("Record without its file")
+    """The file is not in the storage any more."""
+
+    OVERWRITTEN = "overwritten", _("Other bytes")
+    """Other bytes lie under the name than those that were judged."""
+
+
 class FeedbackStatus(models.TextChoices):
     """What became of a decision that was told back to the provider."""
 

@@ -41,7 +41,9 @@ def image_records(objects: Iterable[M], field_name: str) -> dict[object, Moderat
     objects = list(objects)
     if not objects:
         return {}
-    [watched] = {_watched(type(obj), field_name) for obj in objects}
+    watched = _watched(type(objects[0]), field_name)
+    if others := {type(obj).__name__ for obj in objects if _watched(type(obj), field_name) != watched}:
+        raise ValueError(f"image_records() takes objects of one model, not of {watched.label} and {', '.join(others)}.")
     by_object_id = {watched.object_id(obj): obj for obj in objects}
     using = router.db_for_read(ModerationRecord, instance=objects[0])
     records = ModerationRecord.objects.using(using)
@@ -155,7 +157,7 @@ def _require_one_database(watched: WatchedField, using: str) -> None:
     instance = watched.model()
     instance._state.db = using
     object_db = router.db_for_write(watched.model, instance=instance)
-    record_db = router.db_for_write(ModerationRecord, instance=instance)
+    record_db = intake.record_database(instance, using)
     if object_db != record_db:
         raise ImgmodConfigurationError(
             f'Records of {watched.label} are kept in the database "{record_db}", the objects in "{object_db}". '

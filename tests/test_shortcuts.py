@@ -184,6 +184,12 @@ class TestManyObjects:
         with django_assert_num_queries(0):
             assert image_records([], "image") == {}
 
+    def test_objects_of_several_models(self, picture):
+        photos = [Photo.objects.create(image=picture()), PhotoProxy.objects.create(image=picture(2))]
+        assert len(image_records(photos, "image")) == 2
+        with pytest.raises(ValueError, match="objects of one model"):
+            image_records([*photos, UuidPhoto.objects.create(image=picture(3))], "image")
+
     def test_composes_with_the_queryset(self, picture):
         for number in range(3):
             put(Photo.objects.create(title=str(number), image=picture(number)), Status.PASSED)

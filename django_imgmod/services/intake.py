@@ -41,17 +41,22 @@ class Target:
 
 def target_of(watched: WatchedField, instance: models.Model, using: str) -> Target:
     """Return where the image field of an object is, whose row is in the database ``using``."""
-    if instance._state.db != using:
-        # A router goes by where the instance says that it is.
-        instance = copy.copy(instance)
-        instance._state.db = using
     return Target(
         watched=watched,
         object_id=watched.object_id(instance),
         pk=getattr(instance, watched.model._meta.pk.attname),
         object_db=using,
-        record_db=router.db_for_write(ModerationRecord, instance=instance),
+        record_db=record_database(instance, using),
     )
+
+
+def record_database(instance: models.Model, using: str) -> str:
+    """Return the database that keeps the records of an object whose row is in the database ``using``."""
+    if instance._state.db != using:
+        # A router goes by where the instance says that it is.
+        instance = copy.copy(instance)
+        instance._state.db = using
+    return router.db_for_write(ModerationRecord, instance=instance)
 
 
 def object_saved(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.core.exceptions import FieldDoesNotExist
+from django.core.files import File
 from django.db.models import FileField
 
 from ..choices import ErrorCode
@@ -23,14 +26,8 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
     Raises ``FileNotFoundError`` where the file is gone, ``ProviderRefused`` where it is larger than ``max_bytes``,
     ``ProviderError`` (retryable) where the storage fails otherwise.
     """
-    storage = _field_of(record).storage
-    try:
-        with storage.open(record.file_name, "rb") as file:
-            content = file.read(max_bytes + 1)
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise _StorageError(f'The file "{record.file_name}" cannot be read: {error}') from error
+    with _opened(record) as file:
+        content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise ProviderRefused(
             f'The file "{record.file_name}" is larger than the {max_bytes:,} bytes that are accepted.',
@@ -43,6 +40,27 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
         sha256=hashlib.sha256(content).hexdigest(),
         facts=read_facts(content),
     )
+
+
+def read_digest(record: ModerationRecord) -> str:
+    """Return the SHA-256 of the bytes that lie under a record's file name now. Raises as ``read_source``."""
+    digest = hashlib.sha256()
+    with _opened(record) as file:
+        for chunk in file.chunks():
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(record: ModerationRecord) -> Iterator[File[bytes]]:
+    storage = _field_of(record).storage
+    try:
+        with storage.open(record.file_name, "rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise _StorageError(f'The file "{record.file_name}" cannot be read: {error}') from error
 
 
 class _StorageError(ProviderError):

@@ -1,0 +1,65 @@
+"""Finding what the signals did not see: for pictures written past them, and to be run now and then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from ...choices import Discrepancy
+from ...registry import WatchedField, all_watched_fields
+from ...services.reconcile import BATCH, Finding, reconcile
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare the images of the watched fields with their records, and mend what does not agree: files without a "
+        "record, records without an object and, with --rehash, files that are gone or were overwritten."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("fields", nargs="*", metavar="app.Model.field", help="Default: every watched field.")
+        parser.add_argument("--dry-run", action="store_true", help="Only say what does not agree.")
+        parser.add_argument("--rehash", action="store_true", help="Also read every file, and compare its bytes.")
+        parser.add_argument("--batch", type=int, default=BATCH, help=f"Rows to read at a time (default: {BATCH}).")
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            choices=tuple(connections),
+            help="The database that holds the objects (default: default).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["batch"] < 1:
+            raise CommandError("--batch must be at least 1.")
+        total: Counter[str] = Counter()
+        for watched in _chosen(options["fields"]):
+            found = reconcile(
+                watched,
+                using=options["database"],
+                is_dry=options["dry_run"],
+                is_rehashing=options["rehash"],
+                batch=options["batch"],
+            )
+            for finding in found:
+                total[finding.discrepancy] += 1
+                if options["verbosity"] > 0:
+                    self._write(finding)
+        verb = "found" if options["dry_run"] else "mended"
+        counts = ", ".join(f"{total[discrepancy]} {discrepancy}" for discrepancy in Discrepancy if total[discrepancy])
+        self.stdout.write(self.style.SUCCESS(f"{verb}: {counts or 'nothing, everything agrees'}"))
+
+    def _write(self, finding: Finding) -> None:
+        # repr(): names and keys are untrusted, and this is a terminal.
+        where = f"{finding.target.watched.label} of {finding.target.object_id!r}"
+        self.stdout.write(f"{finding.discrepancy:<14} {where}: {finding.file_name!r}")
+
+
+def _chosen(labels: Sequence[str]) -> list[WatchedField]:
+    fields = {watched.label: watched for watched in all_watched_fields()}
+    if unknown := [label for label in labels if label not in fields]:
+        raise CommandError(f"Not watched: {', '.join(unknown)}. Watched are: {', '.join(fields) or 'no fields'}.")
+    return [fields[label] for label in labels or fields]
