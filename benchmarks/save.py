@@ -124,7 +124,7 @@ def main() -> None:
     try:
         CONTENT_TYPE_ID = ContentType.objects.get_for_model(Photo).pk
         names = ", ".join(connection.ops.quote_name(column) for column in COLUMNS)
-        INSERT = f"INSERT INTO {ModerationRecord._meta.db_table} ({names}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"  # noqa: S608
+        INSERT = f"INSERT INTO {ModerationRecord._meta.db_table} ({names}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"  # noqa: S608 - names of our own columns
         times: dict[str, list[float]] = {"watched": [], "hand-written": [], "bare": []}
         for number in range(options.rounds + 1):
             results = {"watched": measure(save, options.saves)}

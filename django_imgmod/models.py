@@ -58,10 +58,6 @@ class ModerationRecordQuerySet(models.QuerySet["ModerationRecord"]):
         records = self.filter(content_type=content_type, object_id__in=list(object_ids), field_name=field_name)
         return records.order_by("pk")
 
-    def in_review(self) -> ModerationRecordQuerySet:
-        """The review queue, without its order."""
-        return self.filter(status=Status.IN_REVIEW)
-
     def due(self) -> ModerationRecordQuerySet:
         """What can be worked on now, the longest due first: not settled, its time has come, nobody holds it."""
         now = timezone.now()

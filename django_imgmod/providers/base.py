@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from ..exceptions import ImgmodConfigurationError, UnsupportedOperation
 from ..results import ImageSource, Submission, Verdict
@@ -18,15 +17,6 @@ class BaseProvider(ABC):
 
     Instances live as long as their thread. What is costly to make (a session, a model) is shared between them.
     """
-
-    supports_polling: ClassVar[bool] = False
-    """``fetch`` can ask for a verdict that was not there at once."""
-
-    supports_callback: ClassVar[bool] = False
-    """It can call the site when a verdict is there."""
-
-    supports_feedback: ClassVar[bool] = False
-    """It can be told what a person decided."""
 
     max_bytes: int = 20 * 1024 * 1024
     """Larger files are not even read."""

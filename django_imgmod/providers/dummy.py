@@ -37,8 +37,6 @@ class DummyProvider(BaseProvider):
     other from any thread. ``clear()`` empties both.
     """
 
-    supports_polling = True
-
     _memories: ClassVar[defaultdict[str, _Memory]] = defaultdict(_Memory)
 
     def __init__(

@@ -17,8 +17,6 @@ class SlowProvider(BaseProvider):
     answers lie in Django's cache, so that another process may fetch them.
     """
 
-    supports_polling = True
-
     def __init__(self, alias: str, *, delay: float = 60, **options: object) -> None:
         super().__init__(alias, **options)
         self.delay = delay

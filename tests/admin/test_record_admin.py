@@ -258,9 +258,18 @@ class TestPage:
         Decision.objects.create(record=record, outcome=Outcome.BLOCK, comment="not here", decided_by=moderator)
         page = text_of(viewer.get(page_of(record)))
         for told in (
-            "In review", "GIF, 640 x 480, 12 frames, 2.0", "sexual content, QR codes", "came late", "qrcode_qrcode",
-            "99.00", "says hello", "maria", "not here", "&quot;Code&quot;: 200,\n", "größer",
-        ):  # fmt: skip
+            "In review",
+            "GIF, 640 x 480, 12 frames, 2.0",
+            "sexual content, QR codes",
+            "came late",
+            "qrcode_qrcode",
+            "99.00",
+            "says hello",
+            "maria",
+            "not here",
+            "&quot;Code&quot;: 200,\n",
+            "größer",
+        ):
             assert told in page
 
     def test_of_a_new_record_is_readable(self, make_record, viewer):

@@ -102,7 +102,9 @@ def test_two_that_save_an_object_without_a_record(picture):
 def test_two_moderators(picture, django_user_model):
     moderator = django_user_model.objects.create_user("moderator")
     for number in range(ROUNDS):
-        providers["default"].script("medium")  # type: ignore[attr-defined]
+        provider = providers["default"]
+        assert isinstance(provider, DummyProvider)
+        provider.script("medium")
         Photo.objects.create(image=picture(number))
         mine, theirs = ModerationRecord.objects.latest("pk"), ModerationRecord.objects.latest("pk")
         results = together(
