@@ -131,6 +131,19 @@ class Discrepancy(models.TextChoices):
     """Other bytes lie under the name than those that were judged."""
 
 
+class Circuit(models.TextChoices):
+    """Whether a provider is being called."""
+
+    CLOSED = "closed", _("Closed")
+    """It is."""
+
+    OPEN = "open", _("Open")
+    """It failed too often in a row: nothing is sent until it is time for a probe."""
+
+    HALF_OPEN = "half_open", _("Half open")
+    """One call is under way as a probe; the rest waits for how it ends."""
+
+
 class FeedbackStatus(models.TextChoices):
     """What became of a decision that was told back to the provider."""
 

@@ -17,6 +17,7 @@ LAYERS = {
     "choices": 0,
     "exceptions": 0,
     "results": 0,
+    "clock": 1,
     "conf": 1,
     "signals": 1,
     "policy": 1,

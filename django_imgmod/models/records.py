@@ -1,4 +1,4 @@
-"""What is kept: records, what was seen in them, what people decided, what was told to and by providers."""
+"""Records, and what was seen in them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .choices import ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, RiskLevel, Status
-from .conf import MAX_KEY_LENGTH, MAX_NAME_LENGTH
+from ..choices import ErrorCode, RiskLevel, Status
+from ..clock import DatabaseNow
+from ..conf import MAX_KEY_LENGTH, MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -59,13 +60,13 @@ class ModerationRecordQuerySet(models.QuerySet["ModerationRecord"]):
         return records.order_by("pk")
 
     def due(self) -> ModerationRecordQuerySet:
-        """What can be worked on now, the longest due first: not settled, its time has come, nobody holds it."""
-        now = timezone.now()
-        return self.filter(
-            models.Q(lease_until__isnull=True) | models.Q(lease_until__lte=now),
-            status__in=[Status.PENDING, Status.SUBMITTED],
-            due_at__lte=now,
-        ).order_by("due_at")
+        """
+        What can be worked on now, the longest due first: its time has come by the database's clock, nobody holds it.
+
+        Only records that wait for a verdict have a ``due_at``.
+        """
+        is_free = models.Q(lease_until__isnull=True) | models.Q(lease_until__lte=DatabaseNow())
+        return self.filter(is_free, due_at__lte=DatabaseNow()).order_by("due_at")
 
 
 class ModerationRecord(models.Model):
@@ -167,6 +168,12 @@ class ModerationRecord(models.Model):
         verbose_name=_("claimed by"),
     )
     claimed_until = models.DateTimeField(_("claimed until"), null=True, blank=True)
+    is_shadow = models.BooleanField(
+        _("shadow"),
+        default=False,
+        db_default=False,
+        help_text=_("Judged without consequence: the image shows whatever the status, until a person decides."),
+    )
     version = models.PositiveIntegerField(
         _("version"),
         default=1,
@@ -179,14 +186,14 @@ class ModerationRecord(models.Model):
     if TYPE_CHECKING:
         content_type_id: int
         detected_labels: RelatedManager[DetectedLabel]
-        decisions: RelatedManager[Decision]
 
     class Meta:
         verbose_name = _("moderation record")
         verbose_name_plural = _("moderation records")
         permissions = [("review_moderationrecord", _("Can decide about images"))]
         indexes = [
-            models.Index(fields=["status", "due_at"], name="imgmod_record_due"),
+            models.Index(fields=["provider", "due_at"], name="imgmod_record_provider_due"),
+            models.Index(fields=["provider", "verdict_at"], name="imgmod_record_verdict"),
             models.Index(fields=["status", "risk_level", "created_at"], name="imgmod_record_queue"),
             models.Index(fields=["content_type", "object_id", "field_name"], name="imgmod_record_image"),
             models.Index(fields=["sha256"], name="imgmod_record_sha256"),
@@ -265,90 +272,3 @@ class DetectedLabel(models.Model):
 
     def __str__(self) -> str:
         return self.label if self.confidence is None else f"{self.label} {self.confidence}"
-
-
-class Decision(models.Model):
-    """An outcome chosen by a person. Never changed, only added to."""
-
-    record = models.ForeignKey(
-        ModerationRecord, on_delete=models.CASCADE, related_name="decisions", verbose_name=_("record")
-    )
-    outcome = models.CharField(_("outcome"), max_length=6, choices=Outcome)
-    reason_code = models.CharField(_("reason"), max_length=50, blank=True)
-    comment = models.TextField(_("comment"), blank=True)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        related_name="+",
-        verbose_name=_("decided by"),
-    )
-    decided_at = models.DateTimeField(_("decided at"), default=timezone.now)
-    undoes = models.OneToOneField(
-        "self",
-        on_delete=models.CASCADE,
-        null=True,
-        blank=True,
-        related_name="undone_by",
-        verbose_name=_("takes back"),
-        help_text=_("The decision that this one takes back."),
-    )
-
-    class Meta:
-        verbose_name = _("decision")
-        verbose_name_plural = _("decisions")
-        indexes = [models.Index(fields=["decided_by", "decided_at"], name="imgmod_decision_by")]
-
-    def __str__(self) -> str:
-        return f"{self.get_outcome_display()} ({self.decided_at:%Y-%m-%d %H:%M})"
-
-
-class Feedback(models.Model):
-    """A decision told back to the provider."""
-
-    decision = models.ForeignKey(
-        Decision, on_delete=models.CASCADE, related_name="feedback", verbose_name=_("decision")
-    )
-    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
-    payload = models.JSONField(_("payload"), default=dict, blank=True)
-    status = models.CharField(_("status"), max_length=11, choices=FeedbackStatus, default=FeedbackStatus.QUEUED)
-    attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
-    due_at = models.DateTimeField(_("due at"), null=True, blank=True)
-    error_code = models.CharField(_("error"), max_length=20, choices=ErrorCode, blank=True)
-    error_message = models.TextField(_("error message"), blank=True)
-    created_at = models.DateTimeField(_("created at"), default=timezone.now)
-    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("feedback")
-        verbose_name_plural = _("feedback")
-        indexes = [models.Index(fields=["status", "due_at"], name="imgmod_feedback_due")]
-
-    def __str__(self) -> str:
-        return f"{self.provider}: {self.get_status_display()}"
-
-
-class CallbackReceipt(models.Model):
-    """An authentic callback as it arrived, so that processing can be repeated. What is not authentic leaves no row."""
-
-    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
-    body = models.TextField(_("body"))
-    received_at = models.DateTimeField(_("received at"), default=timezone.now)
-    outcome = models.CharField(_("outcome"), max_length=8, choices=ReceiptOutcome, default=ReceiptOutcome.RECEIVED)
-    error_message = models.TextField(_("error message"), blank=True)
-    record = models.ForeignKey(
-        ModerationRecord,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="callback_receipts",
-        verbose_name=_("record"),
-    )
-
-    class Meta:
-        verbose_name = _("callback receipt")
-        verbose_name_plural = _("callback receipts")
-        indexes = [models.Index(fields=["outcome", "received_at"], name="imgmod_receipt_outcome")]
-
-    def __str__(self) -> str:
-        return f"{self.provider}: {self.get_outcome_display()}"

@@ -1,0 +1,98 @@
+"""What people decided, and what was told to and by providers."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome
+from .records import ALIAS_LENGTH, ModerationRecord
+
+
+class Decision(models.Model):
+    """An outcome chosen by a person. Never changed, only added to."""
+
+    record = models.ForeignKey(
+        ModerationRecord, on_delete=models.CASCADE, related_name="decisions", verbose_name=_("record")
+    )
+    outcome = models.CharField(_("outcome"), max_length=6, choices=Outcome)
+    reason_code = models.CharField(_("reason"), max_length=50, blank=True)
+    comment = models.TextField(_("comment"), blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
+    decided_at = models.DateTimeField(_("decided at"), default=timezone.now)
+    undoes = models.OneToOneField(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="undone_by",
+        verbose_name=_("takes back"),
+        help_text=_("The decision that this one takes back."),
+    )
+
+    class Meta:
+        verbose_name = _("decision")
+        verbose_name_plural = _("decisions")
+        indexes = [models.Index(fields=["decided_by", "decided_at"], name="imgmod_decision_by")]
+
+    def __str__(self) -> str:
+        return f"{self.get_outcome_display()} ({self.decided_at:%Y-%m-%d %H:%M})"
+
+
+class Feedback(models.Model):
+    """A decision told back to the provider."""
+
+    decision = models.ForeignKey(
+        Decision, on_delete=models.CASCADE, related_name="feedback", verbose_name=_("decision")
+    )
+    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
+    payload = models.JSONField(_("payload"), default=dict, blank=True)
+    status = models.CharField(_("status"), max_length=11, choices=FeedbackStatus, default=FeedbackStatus.QUEUED)
+    attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True)
+    error_code = models.CharField(_("error"), max_length=20, choices=ErrorCode, blank=True)
+    error_message = models.TextField(_("error message"), blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("feedback")
+        verbose_name_plural = _("feedback")
+        indexes = [models.Index(fields=["status", "due_at"], name="imgmod_feedback_due")]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.get_status_display()}"
+
+
+class CallbackReceipt(models.Model):
+    """An authentic callback as it arrived, so that processing can be repeated. What is not authentic leaves no row."""
+
+    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
+    body = models.TextField(_("body"))
+    received_at = models.DateTimeField(_("received at"), default=timezone.now)
+    outcome = models.CharField(_("outcome"), max_length=8, choices=ReceiptOutcome, default=ReceiptOutcome.RECEIVED)
+    error_message = models.TextField(_("error message"), blank=True)
+    record = models.ForeignKey(
+        ModerationRecord,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="callback_receipts",
+        verbose_name=_("record"),
+    )
+
+    class Meta:
+        verbose_name = _("callback receipt")
+        verbose_name_plural = _("callback receipts")
+        indexes = [models.Index(fields=["outcome", "received_at"], name="imgmod_receipt_outcome")]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.get_outcome_display()}"
