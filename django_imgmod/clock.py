@@ -14,8 +14,6 @@ from django.db.models import DateTimeField, Func
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-_Sql = tuple[str, Any]
-
 
 class DatabaseNow(Func):
     """
@@ -25,20 +23,22 @@ class DatabaseNow(Func):
     connection's zone, and in milliseconds on SQLite, where a row written just now would lie in the future.
     """
 
-    function = "STATEMENT_TIMESTAMP"
     arity = 0
     output_field = DateTimeField()
 
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> _Sql:
-        # The database runs in this process, so it has no other clock.
-        return "%s", [connection.ops.adapt_datetimefield_value(timezone.now())]
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, list[Any]]:
+        return now_sql(connection)
 
-    def as_mysql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> _Sql:
-        zone = connection.timezone
-        if zone is None:
-            # Without USE_TZ the columns hold the application's local time, of which the server knows nothing.
-            return "%s", [connection.ops.adapt_datetimefield_value(timezone.now())]
-        offset = timezone.now().astimezone(zone).strftime("%z")
+
+def now_sql(connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    """Return ``DatabaseNow`` as SQL with its parameters."""
+    if connection.vendor == "postgresql":
+        return "STATEMENT_TIMESTAMP()", []
+    if connection.vendor == "mysql" and connection.timezone is not None:
+        offset = timezone.now().astimezone(connection.timezone).strftime("%z")
         if offset == "+0000":
             return "UTC_TIMESTAMP(6)", []
         return "CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', %s)", [f"{offset[:3]}:{offset[3:5]}"]
+    # SQLite has no other clock than this process. Without USE_TZ the columns hold the application's local time, of
+    # which a server knows nothing.
+    return "%s", [connection.ops.adapt_datetimefield_value(timezone.now())]

@@ -174,7 +174,6 @@ def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
 
 def open_record(target: Target, name: str) -> uuid.UUID:
     """Insert a pending record of a file, unless the field has a current one; return its public id. Wakes nobody."""
-    now = timezone.now()
     public_id = uuid.uuid4()
     insert_unless_current(
         target.record_db,
@@ -186,7 +185,6 @@ def open_record(target: Target, name: str) -> uuid.UUID:
         file_name=name,
         provider=target.watched.provider,
         policy=target.watched.policy,
-        created_at=now,
-        due_at=now,
+        created_at=timezone.now(),
     )
     return public_id

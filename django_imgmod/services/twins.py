@@ -13,9 +13,9 @@ from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from ..choices import Status
+from ..clock import DatabaseNow
 from ..models import ModerationRecord
 from ..signals import work_due
 
@@ -69,9 +69,9 @@ def wake_twins(record: ModerationRecord) -> None:
             public_id = waiting.order_by("pk").values_list("public_id", flat=True).first()
             if public_id is None:
                 return
-            waiting.update(due_at=timezone.now())
+            waiting.update(due_at=DatabaseNow())
             work_due.send(ModerationRecord, public_id=public_id, using=record._state.db)
-        waiting.update(due_at=timezone.now())
+        waiting.update(due_at=DatabaseNow())
     finally:
         _is_waking.reset(token)
 
@@ -85,7 +85,7 @@ def _holders(record: ModerationRecord) -> QuerySet[ModerationRecord]:
 
 
 def _is_with_provider() -> Q:
-    return Q(status=Status.SUBMITTED) | Q(status=Status.PENDING, lease_until__gt=timezone.now())
+    return Q(status=Status.SUBMITTED) | Q(status=Status.PENDING, lease_until__gt=DatabaseNow())
 
 
 def _key(record: ModerationRecord) -> str:
