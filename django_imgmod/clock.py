@@ -26,7 +26,9 @@ class DatabaseNow(Func):
     arity = 0
     output_field = DateTimeField()
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, list[Any]]:
+    def as_sql(  # type: ignore[override]  # its other arguments are for functions with arguments
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> tuple[str, list[Any]]:
         return now_sql(connection)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .choices import RiskLevel
+from .choices import Outcome, RiskLevel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,3 +109,32 @@ class Submission:
     def __post_init__(self) -> None:
         if self.verdict is None and not self.reference:
             raise ValueError("A submission needs a verdict or a reference to ask for it later.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Callback:
+    """What a provider told us unasked, after it was found authentic."""
+
+    data_id: str
+    """Our name for the request, as the provider echoes it."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedbackMessage:
+    """A person's decision, as it is told back to a provider. All values are text, so that it can wait in a queue."""
+
+    data_id: str
+    """Our name for the request."""
+
+    reference: str
+    """The provider's name for it."""
+
+    outcome: Outcome
+
+    labels: tuple[str, ...] = ()
+    """What the provider had seen, the strongest first."""
+
+    note: str = ""
+    """What the person gave as the reason."""

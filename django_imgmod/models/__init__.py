@@ -12,6 +12,7 @@ from .records import (
     ModerationRecord,
     ModerationRecordQuerySet,
     current_key,
+    distinct_values,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "ProviderState",
     "ReconcilePass",
     "current_key",
+    "distinct_values",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
@@ -37,6 +38,19 @@ def current_key(model: type[models.Model], object_id: str, field_name: str) -> s
     return hashlib.sha256(f"{model._meta.label_lower}\n{object_id}\n{field_name}".encode()).hexdigest()
 
 
+def distinct_values(queryset: models.QuerySet[Any], column: str) -> Iterator[Any]:
+    """
+    Yield the values of a column that an index begins with, in their order.
+
+    One indexed look-up a value, each for the next one after the last: ``DISTINCT`` would read every row.
+    """
+    values = queryset.order_by(column).values_list(column, flat=True)
+    value = values.first()
+    while value is not None:
+        yield value
+        value = values.filter(**{f"{column}__gt": value}).first()
+
+
 class ModerationRecordQuerySet(models.QuerySet["ModerationRecord"]):
     """Questions asked of records."""
 
@@ -58,6 +72,10 @@ class ModerationRecordQuerySet(models.QuerySet["ModerationRecord"]):
         content_type = ContentType.objects.db_manager(self.db).get_for_model(model)
         records = self.filter(content_type=content_type, object_id__in=list(object_ids), field_name=field_name)
         return records.order_by("pk")
+
+    def providers(self) -> list[str]:
+        """Return the aliases of the providers that have records, whether or not the settings still name them."""
+        return list(distinct_values(self, "provider"))
 
     def due(self) -> ModerationRecordQuerySet:
         """
@@ -228,18 +246,8 @@ class DetectedLabelQuerySet(models.QuerySet["DetectedLabel"]):
     """Questions asked of detected labels."""
 
     def names(self, limit: int) -> list[str]:
-        """
-        Return the labels that were ever detected, in their order, at most ``limit``.
-
-        One indexed look-up a label, each for the next one after the last: ``DISTINCT`` would read every row.
-        """
-        labels = self.order_by("label").values_list("label", flat=True)
-        found: list[str] = []
-        label = labels.first()
-        while label is not None and len(found) < limit:
-            found.append(label)
-            label = labels.filter(label__gt=label).first()
-        return found
+        """Return the labels that were ever detected, in their order, at most ``limit``."""
+        return list(islice(distinct_values(self, "label"), limit))
 
 
 class DetectedLabel(models.Model):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 from ..exceptions import ImgmodConfigurationError, UnsupportedOperation
-from ..results import ImageSource, Submission, Verdict
+from ..results import FeedbackMessage, ImageSource, Submission, Verdict
 
 
 class BaseProvider(ABC):
@@ -21,13 +23,19 @@ class BaseProvider(ABC):
     max_bytes: int = 20 * 1024 * 1024
     """Larger files are not even read."""
 
-    def __init__(self, alias: str, **options: object) -> None:
+    def __init__(self, alias: str, *, qps: Any = None, **options: object) -> None:
         if options:
             raise ImgmodConfigurationError(
                 f'Provider "{alias}" ({type(self).__name__}) does not know the OPTIONS '
                 f"{', '.join(map(repr, sorted(options)))}."
             )
+        if qps is not None and not (isinstance(qps, int | float) and 0 < qps < math.inf):
+            raise ImgmodConfigurationError(
+                f'OPTIONS["qps"] of provider "{alias}" must be a number above 0, not {qps!r}.'
+            )
         self.alias = alias
+        self.qps: float | None = qps
+        """How many calls may begin within any second, over all processes of the site; None for as many as come."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
@@ -60,6 +68,15 @@ class BaseProvider(ABC):
     def fetch(self, reference: str) -> Verdict | None:
         """Return the verdict of an earlier submission, or None while there is none. Raises as ``submit`` does."""
         raise UnsupportedOperation(f"{self!r} cannot be asked for a result.")
+
+    def send_feedback(self, message: FeedbackMessage) -> None:
+        """
+        Tell the provider what a person decided about an image that it judged.
+
+        May be called again for the same decision after a crash. Raises as ``submit`` does; a failure that is not
+        retryable is kept as the provider's refusal, in its words.
+        """
+        raise UnsupportedOperation(f"{self!r} takes no feedback.")
 
     def diagnose(self) -> str:
         """

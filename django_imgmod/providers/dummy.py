@@ -11,7 +11,7 @@ from ..canary import CANARY_SIDE, detect_canary
 from ..choices import RiskLevel
 from ..decoding import decode
 from ..exceptions import ImgmodConfigurationError, ProviderRefused, ProviderUnavailable
-from ..results import ImageSource, Submission, Verdict
+from ..results import FeedbackMessage, ImageSource, Submission, Verdict
 from .base import BaseProvider
 
 Answer = Verdict | Exception
@@ -22,6 +22,8 @@ class _Memory:
     script: deque[Answer] = field(default_factory=deque)
     calls: list[ImageSource] = field(default_factory=list)
     waiting: dict[str, Answer] = field(default_factory=dict)
+    feedback: list[FeedbackMessage] = field(default_factory=list)
+    feedback_errors: deque[Exception] = field(default_factory=deque)
     numbers: count[int] = field(default_factory=lambda: count(1))
 
 
@@ -84,6 +86,15 @@ class DummyProvider(BaseProvider):
             Verdict(risk_level=RiskLevel(answer)) if isinstance(answer, str) else answer for answer in answers
         )
 
+    @property
+    def feedback(self) -> list[FeedbackMessage]:
+        """What was told back under this alias, oldest first."""
+        return self._memories[self.alias].feedback
+
+    def refuse_feedback(self, *errors: Exception) -> None:
+        """Answer the next messages of feedback by raising these, one after the other."""
+        self._memories[self.alias].feedback_errors.extend(errors)
+
     def submit(self, source: ImageSource) -> Submission:
         memory = self._memories[self.alias]
         memory.calls.append(source)
@@ -99,6 +110,12 @@ class DummyProvider(BaseProvider):
     def fetch(self, reference: str) -> Verdict | None:
         answer = self._memories[self.alias].waiting.get(reference)
         return None if answer is None else _given(answer)
+
+    def send_feedback(self, message: FeedbackMessage) -> None:
+        memory = self._memories[self.alias]
+        memory.feedback.append(message)
+        if memory.feedback_errors:
+            raise memory.feedback_errors.popleft()
 
     def _answer_to(self, source: ImageSource) -> Verdict:
         try:

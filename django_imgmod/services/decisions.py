@@ -12,6 +12,7 @@ from ..exceptions import InvalidTransition, RecordConflict
 from ..models import Decision, ModerationRecord
 from ..signals import decision_made
 from .announcements import announce, announce_status
+from .feedback import queue_feedback
 from .transitions import DECIDABLE, change_status
 from .verdicts import STATUS_OF_OUTCOME
 
@@ -31,7 +32,7 @@ def decide(
     Record a person's decision and move the record to what it says.
 
     ``version`` is the record's version that the person saw; by default that of ``record`` as it was read. ``review``
-    sends a settled record back to the review queue.
+    sends a settled record back to the review queue. A record that was judged in the shadow steps out of it.
 
     Sends ``decision_made`` and the signal of the new status after the commit. Raises ``RecordConflict`` where the
     record has changed since, ``InvalidTransition`` where it cannot become what was decided.
@@ -42,10 +43,11 @@ def decide(
         raise InvalidTransition(Status(record.status), STATUS_OF_OUTCOME[outcome])
     reason = comment or reason_code or f"decided: {outcome.value}"
     with transaction.atomic(using=record._state.db):
-        change_status(record, STATUS_OF_OUTCOME[outcome], reason=reason)
+        change_status(record, STATUS_OF_OUTCOME[outcome], reason=reason, is_shadow=False)
         decision = Decision.objects.using(record._state.db).create(
             record=record, outcome=outcome, reason_code=reason_code, comment=comment, decided_by=decided_by
         )
+        queue_feedback(decision)
         announce(decision_made, record, decision=decision)
         announce_status(record)
     logger.info("decision=%s record=%s by=%s", outcome, record.public_id, getattr(decided_by, "pk", None))

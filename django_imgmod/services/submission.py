@@ -1,31 +1,29 @@
 """
 Doing a record's work: submit it, or ask for the answer to an earlier submission.
 
-Each piece of work is claimed by one conditional UPDATE and held by a lease, so that any number of processes may try.
-The provider is called outside transactions. Every failure ends on the record: as a later attempt while the budget
-lasts, then as the policy's ``on_error``.
+Each piece of work is held by a lease, so that any number of processes may try. The provider is called outside
+transactions. Every failure ends on the record: as a later attempt while the budget lasts, then as the policy's
+``on_error``. What is not the image's own failure, an outage or a rate that is used up, costs it no attempt.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import random
-import socket
-import threading
 import uuid
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db.models import F
-from django.utils import timezone
-
 from ..choices import ErrorCode, Status
+from ..clock import DatabaseNow
 from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderProtocolError, ProviderRefused, RecordConflict
 from ..models import REFERENCE_LENGTH, SERVICE_LENGTH, ModerationRecord
 from ..providers import providers
 from ..results import Submission
+from . import gate
 from .announcements import announce_status
+from .backoff import MAX_ATTEMPTS, delay_after, delay_while_held
+from .claims import LEASE, claim, claimed_at
+from .provider_states import NotAdmitted
 from .reuse import reuse
 from .sources import read_source
 from .storable import storable
@@ -35,11 +33,9 @@ from .verdicts import apply_verdict, give_up
 
 logger = logging.getLogger("django_imgmod")
 
-LEASE: Final = timedelta(minutes=5)
-MAX_ATTEMPTS: Final = 8
-FIRST_DELAY: Final = 15.0
-MAX_DELAY: Final = 3600.0
-POLL_INTERVAL: Final = 30.0
+# An answer is asked for the less often, the longer it has been waited for.
+POLL_INTERVAL: Final = timedelta(seconds=30)
+MAX_POLL_INTERVAL: Final = timedelta(minutes=15)
 # How long an asynchronous answer is waited for.
 MAX_WAIT: Final = timedelta(days=3)
 
@@ -48,12 +44,21 @@ def work(public_id: uuid.UUID, *, using: str) -> bool:
     """
     Do what is due on one record; return whether there was anything to do.
 
-    Never raises because of the record, its file or its provider: this is the border at which every failure becomes
-    a line in the log and a fact on the record.
+    Never raises because of the record, its file or its provider.
     """
     record = claim(public_id, using=using)
     if record is None:
         return False
+    work_on(record)
+    return True
+
+
+def work_on(record: ModerationRecord, *, patience: float = 0) -> None:
+    """
+    Do what is due on a record that was leased and begun; wait at most ``patience`` seconds for the provider's rate.
+
+    This is the border at which every failure becomes a line in the log and a fact on the record.
+    """
     try:
         if record.attempt_count > MAX_ATTEMPTS:
             # Whoever fails says so; whoever is killed does not, and would be killed again.
@@ -63,11 +68,13 @@ def work(public_id: uuid.UUID, *, using: str) -> bool:
                 code=ErrorCode.INTERNAL,
             )
         if record.status == Status.PENDING:
-            _submit(record)
+            _submit(record, patience)
         else:
-            _poll(record)
+            _poll(record, patience)
     except RecordConflict as conflict:
         logger.info("work=overtaken record=%s %s", record.public_id, conflict)
+    except NotAdmitted as held:
+        _hold(record, held)
     except ProviderError as error:
         _fail(record, error.code, str(error), is_final=not error.retryable, retry_after=error.retry_after)
     except ImgmodConfigurationError as error:
@@ -75,20 +82,9 @@ def work(public_id: uuid.UUID, *, using: str) -> bool:
     except Exception as error:
         logger.exception("work=failed record=%s file=%r", record.public_id, record.file_name)
         _fail(record, ErrorCode.INTERNAL, f"{type(error).__name__}: {error}")
-    return True
 
 
-def claim(public_id: uuid.UUID, *, using: str) -> ModerationRecord | None:
-    """Lease a record that has work due; None where it has none, or somebody else holds it."""
-    records = ModerationRecord.objects.using(using)
-    owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{threading.get_ident()}:{uuid.uuid4().hex[:8]}"
-    leased = records.due().order_by().filter(public_id=public_id)
-    if not leased.update(lease_owner=owner, lease_until=timezone.now() + LEASE, attempt_count=F("attempt_count") + 1):
-        return None
-    return records.select_related("content_type").filter(public_id=public_id, lease_owner=owner).first()
-
-
-def _submit(record: ModerationRecord) -> None:
+def _submit(record: ModerationRecord, patience: float) -> None:
     provider = providers[record.provider]
     try:
         source = read_source(record, max_bytes=provider.max_bytes)
@@ -111,31 +107,35 @@ def _submit(record: ModerationRecord) -> None:
     if not begin_submission(record):
         _wait_for_twin(record)
     elif not reuse(record):
-        _accept(record, provider.submit(source))
+        with gate.calling(record.provider, patience=patience):
+            submission = provider.submit(source)
+        _accept(record, submission)
 
 
 def _wait_for_twin(record: ModerationRecord) -> None:
     """Leave the judgement to another record of the same bytes. That is no failed attempt."""
     # The twin wakes us; the delay is for the case that it dies.
-    _postpone(record, LEASE.total_seconds(), attempt_count=0, error_code="", error_message="")
+    _postpone(record, LEASE, attempt_count=0, error_code="", error_message="")
     if not is_submission_under_way(record):
         # It was settled before we lay down, and has woken nobody.
         wake_twins(record)
 
 
 def _accept(record: ModerationRecord, submission: Submission) -> None:
-    now = timezone.now()
+    submitted_at = claimed_at(record)
+    reference = submission.reference[:REFERENCE_LENGTH]
     if submission.verdict is not None:
-        apply_verdict(record, submission.verdict, reference=submission.reference[:REFERENCE_LENGTH], submitted_at=now)
+        apply_verdict(record, submission.verdict, reference=reference, submitted_at=submitted_at)
         return
-    if len(submission.reference) > REFERENCE_LENGTH:
+    if reference != submission.reference:
         raise ProviderProtocolError(f'Provider "{record.provider}" gave a reference that is too long to be kept.')
+    poll_after = submission.poll_after
     change_status(
         record,
         Status.SUBMITTED,
-        reference=submission.reference,
-        submitted_at=now,
-        due_at=None if submission.poll_after is None else now + timedelta(seconds=submission.poll_after),
+        reference=reference,
+        submitted_at=submitted_at,
+        due_at=None if poll_after is None else DatabaseNow() + timedelta(seconds=poll_after),
         lease_until=None,
         lease_owner="",
         attempt_count=0,
@@ -145,19 +145,29 @@ def _accept(record: ModerationRecord, submission: Submission) -> None:
     announce_status(record)
 
 
-def _poll(record: ModerationRecord) -> None:
-    verdict = providers[record.provider].fetch(record.reference)
+def _poll(record: ModerationRecord, patience: float) -> None:
+    with gate.calling(record.provider, patience=patience):
+        verdict = providers[record.provider].fetch(record.reference)
+    age = claimed_at(record) - (record.submitted_at or record.created_at)
     if verdict is not None:
         apply_verdict(record, verdict)
-    elif record.submitted_at and timezone.now() - record.submitted_at > MAX_WAIT:
+    elif age > MAX_WAIT:
         give_up(
             record,
             error_code=ErrorCode.UNAVAILABLE,
             error_message=f'Provider "{record.provider}" gave no verdict in {MAX_WAIT.days} days.',
         )
     else:
+        pause = min(max(age / 10, POLL_INTERVAL), MAX_POLL_INTERVAL)
         # Asking in vain is no failure: only failures in a row use up the budget.
-        _postpone(record, POLL_INTERVAL, attempt_count=0)
+        _postpone(record, pause, attempt_count=0)
+
+
+def _hold(record: ModerationRecord, held: NotAdmitted) -> None:
+    """Wait, at no cost to the record, until its provider may be called."""
+    logger.debug("work=held record=%s provider=%s %s", record.public_id, record.provider, held)
+    delay = delay_while_held(held.retry_after)
+    _postpone(record, delay, attempt_count=record.attempt_count - 1, error_code=held.code, error_message=held.reason)
 
 
 def _fail(
@@ -169,7 +179,11 @@ def _fail(
     retry_after: float | None = None,
 ) -> None:
     """Keep a failure on the record: as a later attempt, or as the policy's ``on_error`` where there is none left."""
-    is_final = is_final or record.attempt_count >= MAX_ATTEMPTS
+    attempt_count = record.attempt_count
+    if error_code in gate.OUTAGES and not gate.is_closed(record.provider):
+        # The provider fails whatever it is asked: that says nothing about this image.
+        is_final, attempt_count = False, attempt_count - 1
+    is_final = is_final or attempt_count >= MAX_ATTEMPTS
     logger.warning(
         "work=%s record=%s file=%r provider=%s error=%s attempt=%d message=%r",
         "given_up" if is_final else "postponed",
@@ -184,20 +198,15 @@ def _fail(
         if is_final:
             give_up(record, error_code=error_code, error_message=error_message)
         else:
-            delay = max(_backoff(record.attempt_count), retry_after or 0)
-            _postpone(record, delay, error_code=error_code, error_message=error_message)
+            delay = delay_after(record.attempt_count, wish=retry_after)
+            kept = {"error_code": error_code, "error_message": error_message}
+            _postpone(record, delay, attempt_count=attempt_count, **kept)
     except RecordConflict as conflict:
         logger.info("work=overtaken record=%s %s", record.public_id, conflict)
 
 
-def _postpone(record: ModerationRecord, delay: float, **changes: Any) -> None:
-    """Give the lease back and name the time of the next attempt, ``delay`` seconds from now."""
+def _postpone(record: ModerationRecord, delay: timedelta, **changes: Any) -> None:
+    """Give the lease back and name the time of the next attempt."""
     ModerationRecord.objects.using(record._state.db).filter(
         pk=record.pk, status=record.status, version=record.version, lease_owner=record.lease_owner
-    ).update(due_at=timezone.now() + timedelta(seconds=delay), lease_until=None, lease_owner="", **storable(changes))
-
-
-def _backoff(attempt_count: int) -> float:
-    """Seconds until the next attempt: doubling, and spread so that an outage does not end in a stampede."""
-    longest = min(FIRST_DELAY * 2**attempt_count, MAX_DELAY)
-    return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
+    ).update(due_at=DatabaseNow() + delay, lease_until=None, lease_owner="", **storable(changes))

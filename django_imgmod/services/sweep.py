@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from django.db import connections, router
 
 from ..models import ModerationRecord
-from .submission import work
+from .claims import begin, claim_due, give_back
+from .gate import allowance
+from .submission import work_on
 
 
 def record_databases() -> list[str]:
@@ -27,11 +29,29 @@ def record_databases() -> list[str]:
     return found
 
 
-def sweep(*, limit: int = 100) -> Iterator[ModerationRecord]:
-    """Do the work that is due, the longest due first, at most ``limit`` records a database; yield each when done."""
+def sweep(*, limit: int = 10, patience: float = 0) -> Generator[ModerationRecord, None, None]:
+    """
+    Do the work that is due, the longest due first, at most ``limit`` records a provider; yield each when done.
+
+    Providers that are left alone are passed over. What was claimed and not begun when the caller stops is given back.
+    """
     for using in record_databases():
-        records = ModerationRecord.objects.using(using)
-        for public_id in list(records.due().values_list("public_id", flat=True)[:limit]):
-            # Its row may be gone by now: pruned, or a test picture of imgmod_doctor.
-            if work(public_id, using=using) and (record := records.filter(public_id=public_id).first()):
-                yield record
+        for provider in ModerationRecord.objects.using(using).providers():
+            claimed = claim_due(provider, using=using, limit=allowance(provider, limit))
+            try:
+                yield from _work_through(claimed, patience)
+            finally:
+                give_back(claimed)
+
+
+def _work_through(claimed: list[ModerationRecord], patience: float) -> Generator[ModerationRecord, None, None]:
+    """Take each record from the list before it is begun."""
+    while claimed:
+        record = claimed.pop(0)
+        if not begin(record):
+            continue
+        work_on(record, patience=patience)
+        # Its row may be gone by now: pruned, or a test picture of imgmod_doctor.
+        done = ModerationRecord.objects.using(record._state.db).filter(pk=record.pk).first()
+        if done is not None:
+            yield done

@@ -45,26 +45,34 @@ def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling 
     Sends ``verdict_received`` and the signal of the new status after the commit.
     """
     columns = {**_columns(verdict), **changes}
-    if not record.is_open:
-        keep_as_evidence(record, verdict, columns)
-        return False
-    ruling = ruling or policy_of(record).judge(verdict)
-    with transaction.atomic(using=record._state.db):
+    while record.is_open:
         try:
-            change_status(
-                record,
-                STATUS_OF_OUTCOME[ruling.outcome],
-                **columns,
-                reason=ruling.reason,
-                error_code="",
-                error_message="",
-            )
+            _settle(record, verdict, ruling or policy_of(record).judge(verdict), columns)
         except RecordConflict:
-            keep_as_evidence(record, verdict, columns)
-            return False
+            # As likely as not it was only accepted by its provider meanwhile, and waits for this very verdict.
+            if not _reread(record):
+                return False
+        else:
+            return True
+    keep_as_evidence(record, verdict, columns)
+    return False
+
+
+def _settle(record: ModerationRecord, verdict: Verdict, ruling: Ruling, columns: Mapping[str, Any]) -> None:
+    no_error = {"error_code": "", "error_message": ""}
+    with transaction.atomic(using=record._state.db):
+        change_status(record, STATUS_OF_OUTCOME[ruling.outcome], **columns, **no_error, reason=ruling.reason)
         _write_labels(record, verdict)
         announce(verdict_received, record, verdict=verdict)
         _announce_outcome(record)
+
+
+def _reread(record: ModerationRecord) -> bool:
+    """Bring a record up to date; return False where its row is gone."""
+    try:
+        record.refresh_from_db()
+    except ModerationRecord.DoesNotExist:
+        return False
     return True
 
 

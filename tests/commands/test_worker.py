@@ -10,6 +10,7 @@ from django.db import OperationalError
 
 from django_imgmod.choices import Status
 from django_imgmod.management.commands import imgmod_worker
+from django_imgmod.management.processes import STOP_SIGNALS
 from django_imgmod.models import ModerationRecord
 from django_imgmod.providers import providers
 from tests.hostapp.models import Photo
@@ -28,9 +29,9 @@ def send(number: signal.Signals) -> None:
 
 @pytest.fixture(autouse=True)
 def handlers_are_restored():
-    before = [signal.getsignal(number) for number in imgmod_worker.STOP_SIGNALS]
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
     yield
-    assert [signal.getsignal(number) for number in imgmod_worker.STOP_SIGNALS] == before
+    assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ class TestLoop:
         timer.join()
 
     def test_second_signal_acts_as_ever(self, picture, monkeypatch):
-        def never_ends(*, limit):
+        def never_ends(**options):
             send(signal.SIGINT)
             send(signal.SIGINT)
             return iter(())
@@ -138,7 +139,7 @@ class TestLoop:
     def test_survives_a_database_that_goes_away(self, monkeypatch, caplog):
         rounds = iter([OperationalError("server closed the connection"), None])
 
-        def fail_once(*, limit):
+        def fail_once(**options):
             if error := next(rounds):
                 raise error
             send(signal.SIGTERM)
@@ -151,7 +152,7 @@ class TestLoop:
 
 
 def test_once_does_not_hide_a_database_that_is_away(monkeypatch):
-    def fail(*, limit):
+    def fail(**options):
         raise OperationalError("server closed the connection")
 
     monkeypatch.setattr(imgmod_worker, "sweep", fail)

@@ -24,7 +24,7 @@ from django_imgmod.models import DetectedLabel, ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
 from django_imgmod.results import Detection, Verdict
-from django_imgmod.services import submission
+from django_imgmod.services import backoff, submission
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.sweep import sweep
 from django_imgmod.services.verdicts import apply_verdict
@@ -339,17 +339,17 @@ class TestFailures:
             Document.objects.create(scan=picture())
         assert latest().status == Status.BLOCKED
 
-    @pytest.mark.parametrize("error", [ProviderUnavailable("down"), RuntimeError("broken")])
+    @pytest.mark.parametrize("error", [ProviderThrottled("slower"), RuntimeError("broken")])
     def test_retries_run_out(self, upload, error):
-        dummy().script(*[error] * submission.MAX_ATTEMPTS)
+        dummy().script(*[error] * backoff.MAX_ATTEMPTS)
         record = upload()
-        for _ in range(submission.MAX_ATTEMPTS - 1):
+        for _ in range(backoff.MAX_ATTEMPTS - 1):
             record.refresh_from_db()
             assert record.status == Status.PENDING
             make_due(record)
             list(sweep())
         record.refresh_from_db()
-        assert (record.status, record.attempt_count) == (Status.IN_REVIEW, submission.MAX_ATTEMPTS)
+        assert (record.status, record.attempt_count) == (Status.IN_REVIEW, backoff.MAX_ATTEMPTS)
         assert record.error_code
         assert list(sweep()) == []
 
@@ -384,7 +384,7 @@ class TestFailures:
         """A worker that is killed cannot say so: only the count of what was begun does."""
         dummy().script(ProviderUnavailable("down"))
         record = upload()
-        for _ in range(submission.MAX_ATTEMPTS - 1):
+        for _ in range(backoff.MAX_ATTEMPTS - 1):
             make_due(record)
             assert submission.claim(record.public_id, using="default") is not None
             ModerationRecord.objects.update(lease_until=timezone.now() - timedelta(seconds=1))

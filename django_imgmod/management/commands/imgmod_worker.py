@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as AnyDatabaseError
 from django.db import close_old_connections
 
 from ...models import ModerationRecord
+from ...services.periodic import run_periodic
 from ...services.sweep import sweep
+from ..processes import is_orphan, run_in_processes, stop_on_signal
 
 logger = logging.getLogger("django_imgmod")
 
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+# In seconds. How long a call waits for its turn where the provider allows only so many a second.
+PATIENCE: Final = 2.0
 
 
 class Command(BaseCommand):
-    help = "Work on the records that are due: submit images, ask for answers, try again what failed."
+    help = "Work on what is due: submit images, ask for answers, try again what failed, send feedback."
 
     def add_arguments(self, parser: CommandParser) -> None:
         mode = parser.add_mutually_exclusive_group()
@@ -34,19 +33,28 @@ class Command(BaseCommand):
             "--loop", action="store_true", help="Go on until SIGTERM or SIGINT, after the current record (the default)."
         )
         parser.add_argument(
-            "--interval", type=_positive(float), default=5.0, help="Seconds to wait when nothing is due (default: 5)."
+            "--interval", type=_positive(float), default=1.0, help="Seconds to wait when nothing is due (default: 1)."
         )
         parser.add_argument(
-            "--batch", type=_positive(int), default=100, help="Records to look for at a time (default: 100)."
+            "--processes", type=_positive(int), default=1, help="How many processes share the work (default: 1)."
+        )
+        parser.add_argument(
+            "--batch", type=_positive(int), default=10, help="Records that a process takes at a time (default: 10)."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with _stop_on_signal() as stop:
+        if options["processes"] > 1:
+            names = ("once", "loop", "interval", "batch", "verbosity", "no_color", "force_color")
+            own = {name: options[name] for name in names} | {"processes": 1, "skip_checks": True}
+            if not run_in_processes(options["processes"], "imgmod_worker", own, is_restarting=not options["once"]):
+                raise CommandError("A worker process failed; its own message stands above.")
+            return
+        with stop_on_signal() as stop:
             if options["once"]:
                 while self._work(options, stop) and not stop.is_set():
                     pass
                 return
-            while not stop.is_set():
+            while not (stop.is_set() or is_orphan()):
                 if not self._work_whatever_happens(options, stop):
                     stop.wait(options["interval"])
 
@@ -61,40 +69,24 @@ class Command(BaseCommand):
             return 0
 
     def _work(self, options: dict[str, Any], stop: threading.Event) -> int:
-        """Work on one batch; return how many records there were."""
+        """Work on one batch and on what is to be done now and then; return how much there was."""
         count = 0
         started = time.perf_counter()
-        for record in sweep(limit=options["batch"]):
+        records = sweep(limit=options["batch"], patience=PATIENCE)
+        for record in records:
             count += 1
             if options["verbosity"]:
                 self._report(record, time.perf_counter() - started)
             if stop.is_set():
-                break
+                # What was claimed with it is given back now, not when the garbage is collected.
+                records.close()
+                return count
             started = time.perf_counter()
-        return count
+        return count + run_periodic(patience=PATIENCE)
 
     def _report(self, record: ModerationRecord, seconds: float) -> None:
         # repr(): a file name is untrusted, and this is a terminal.
         self.stdout.write(f"{record.status:<10} {record.public_id} {record.file_name!r} {seconds * 1000:.0f} ms")
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """Give an event that is set by the first SIGTERM or SIGINT; a second one acts as it did before."""
-    stop = threading.Event()
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, previous[signal.Signals(number)])
-        stop.set()
-
-    for number in STOP_SIGNALS:
-        signal.signal(number, ask_to_stop)
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _positive(number_type: type[int] | type[float]) -> Any:

@@ -1,0 +1,123 @@
+"""
+Who works on a record: a lease, taken by one conditional UPDATE and dated by the database's clock.
+
+A lease that ends with its process runs out by itself. Whoever comes too late with a result finds that the record has
+moved on: every write names the version that it expects.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import connections, transaction
+from django.db.models import F, QuerySet
+
+from ..clock import DatabaseNow, now_sql
+from ..models import ModerationRecord
+
+LEASE: Final = timedelta(minutes=5)
+
+
+def claim(public_id: uuid.UUID, *, using: str) -> ModerationRecord | None:
+    """Lease a record that has work due, as the begin of an attempt; None where it has none, or somebody holds it."""
+    records = ModerationRecord.objects.using(using)
+    owner = _owner()
+    due = records.due().order_by().filter(public_id=public_id)
+    if not due.update(**_lease(owner), attempt_count=F("attempt_count") + 1):
+        return None
+    return records.filter(public_id=public_id, lease_owner=owner).first()
+
+
+def claim_due(provider: str, *, using: str, limit: int) -> list[ModerationRecord]:
+    """
+    Lease at most ``limit`` due records of a provider, the longest due first. No attempt has begun by that.
+
+    Of several that ask at the same time each gets others, without waiting where the database can skip locked rows.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        claimed = _claim_in_one_statement(provider, using, limit)
+    else:
+        claimed = _claim_in_steps(
+            provider, using, limit, can_skip=connection.features.has_select_for_update_skip_locked
+        )
+    return sorted(claimed, key=lambda record: (record.due_at, record.pk))
+
+
+def begin(record: ModerationRecord) -> bool:
+    """
+    Begin an attempt on a leased record and renew its lease; return False where it is not ours to work on any more.
+
+    Counted before anything is done: a picture that kills its worker leaves nothing else behind.
+    """
+    held = _held([record])
+    if not held.filter(version=record.version).update(
+        **_lease(record.lease_owner), attempt_count=F("attempt_count") + 1
+    ):
+        return False
+    record.attempt_count += 1
+    return True
+
+
+def give_back(records: Sequence[ModerationRecord]) -> None:
+    """Return the leases of records of one database that were not begun."""
+    if records:
+        _held(records).update(lease_until=None, lease_owner="")
+
+
+def claimed_at(record: ModerationRecord) -> datetime:
+    """Return when a leased record was claimed, by the database's clock."""
+    assert record.lease_until is not None  # noqa: S101 - leased
+    return record.lease_until - LEASE
+
+
+def _held(records: Sequence[ModerationRecord]) -> QuerySet[ModerationRecord]:
+    first = records[0]
+    rows = ModerationRecord.objects.using(first._state.db)
+    return rows.filter(pk__in=[record.pk for record in records], lease_owner=first.lease_owner)
+
+
+def _lease(owner: str) -> dict[str, Any]:
+    return {"lease_owner": owner, "lease_until": DatabaseNow() + LEASE}
+
+
+def _owner() -> str:
+    """Name this claim: for people the process that holds it, for the database no other claim ever."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{threading.get_ident()}:{uuid.uuid4().hex[:8]}"
+
+
+def _claim_in_one_statement(provider: str, using: str, limit: int) -> list[ModerationRecord]:
+    connection = connections[using]
+    now, _ = now_sql(connection)
+    table = connection.ops.quote_name(ModerationRecord._meta.db_table)
+    # ARRAY() makes the inner query run once; as IN (…) the planner may repeat it, and lock more than the limit.
+    sql = f"""
+        UPDATE {table} SET lease_owner = %s, lease_until = {now} + %s
+        WHERE id = ANY (ARRAY (
+            SELECT id FROM {table}
+            WHERE provider = %s AND due_at <= {now} AND (lease_until IS NULL OR lease_until <= {now})
+            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING *
+    """  # noqa: S608 - names of our own
+    return list(ModerationRecord.objects.using(using).raw(sql, [_owner(), LEASE, provider, limit]))
+
+
+def _claim_in_steps(provider: str, using: str, limit: int, *, can_skip: bool) -> list[ModerationRecord]:
+    records = ModerationRecord.objects.using(using)
+    due = records.due().filter(provider=provider)
+    owner = _owner()
+    # Without row locks a transaction would only be in the way: the UPDATE asks again whether each is still due.
+    with transaction.atomic(using=using, savepoint=False) if can_skip else nullcontext():
+        candidates = due.select_for_update(skip_locked=True) if can_skip else due
+        keys = list(candidates.values_list("pk", flat=True)[:limit])
+        if not keys or not due.order_by().filter(pk__in=keys).update(**_lease(owner)):
+            return []
+        return list(records.filter(pk__in=keys, lease_owner=owner))

@@ -1,0 +1,142 @@
+"""
+Telling providers what people decided: an outbox, so that nothing is lost and nobody waits.
+
+A message is queued in the transaction of its decision and sent later, at least once. What became of it stays on the
+``Feedback`` row.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from ..choices import ErrorCode, FeedbackStatus, Outcome
+from ..clock import DatabaseNow
+from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderRefused, UnsupportedOperation
+from ..models import Decision, Feedback
+from ..providers import providers
+from ..results import FeedbackMessage
+from ..signals import feedback_sent
+from .announcements import announce
+from .backoff import MAX_ATTEMPTS, delay_after, delay_while_held
+from .claims import LEASE
+from .gate import OUTAGES, allowance, calling, is_closed
+from .provider_states import NotAdmitted
+from .storable import storable
+
+logger = logging.getLogger("django_imgmod")
+
+# Time to take a decision back before the provider learns of it.
+GRACE: Final = timedelta(seconds=10)
+MAX_LABELS: Final = 20
+
+
+def queue_feedback(decision: Decision) -> Feedback:
+    """Queue a decision for the provider that judged its record. Called in the decision's transaction."""
+    using = decision._state.db
+    record = decision.record
+    # The provider knows the submission that the verdict came from, not those that were spared.
+    judged = record.reused_from or record
+    labels = judged.detected_labels.order_by("-confidence", "pk").values_list("label", flat=True)[:MAX_LABELS]
+    message = FeedbackMessage(
+        data_id=str(judged.public_id),
+        reference=judged.reference,
+        outcome=Outcome(decision.outcome),
+        labels=tuple(dict.fromkeys(labels)),
+        note=decision.comment or decision.reason_code,
+    )
+    return Feedback.objects.using(using).create(
+        decision=decision, provider=judged.provider, payload=asdict(message), due_at=DatabaseNow() + GRACE
+    )
+
+
+def send_due_feedback(*, using: str, limit: int = 100, patience: float = 0) -> int:
+    """Send what is due, the longest due first, at most ``limit`` messages; return how many were tried."""
+    due = _queued(using).filter(due_at__lte=DatabaseNow()).order_by("due_at")
+    count = 0
+    for pk, provider in list(due.values_list("pk", "provider")[:limit]):
+        if allowance(provider, 1) and (feedback := _claim(pk, using)):
+            _send(feedback, patience)
+            count += 1
+    return count
+
+
+def _queued(using: str | None) -> QuerySet[Feedback]:
+    return Feedback.objects.using(using).filter(status=FeedbackStatus.QUEUED)
+
+
+def _claim(pk: int, using: str) -> Feedback | None:
+    """Begin an attempt: the message comes due again by itself, should this process die."""
+    due = _queued(using).filter(pk=pk, due_at__lte=DatabaseNow())
+    if not due.update(due_at=DatabaseNow() + LEASE, attempt_count=F("attempt_count") + 1):
+        return None
+    return Feedback.objects.using(using).select_related("decision__record").filter(pk=pk).first()
+
+
+def _send(feedback: Feedback, patience: float) -> None:
+    provider = feedback.provider
+    try:
+        if feedback.attempt_count > MAX_ATTEMPTS:
+            raise ProviderRefused(
+                f"Sending it was begun {MAX_ATTEMPTS} times and never ended: the worker died each time.",
+                code=ErrorCode.INTERNAL,
+            )
+        message = FeedbackMessage(**{**feedback.payload, "outcome": Outcome(feedback.payload["outcome"])})
+        with calling(provider, patience=patience):
+            providers[provider].send_feedback(message)
+    except NotAdmitted as held:
+        _postpone(feedback, delay_while_held(held.retry_after), attempt_count=feedback.attempt_count - 1)
+    except UnsupportedOperation as error:
+        _close(feedback, FeedbackStatus.UNSUPPORTED, error_message=str(error))
+    except ProviderError as error:
+        _fail(feedback, error.code, str(error), is_final=not error.retryable, retry_after=error.retry_after)
+    except ImgmodConfigurationError as error:
+        _fail(feedback, ErrorCode.CONFIGURATION, str(error))
+    except Exception as error:
+        logger.exception("feedback=failed id=%s record=%s", feedback.pk, feedback.decision.record.public_id)
+        _fail(feedback, ErrorCode.INTERNAL, f"{type(error).__name__}: {error}")
+    else:
+        _close(feedback, FeedbackStatus.ACCEPTED, error_code="", error_message="")
+
+
+def _fail(
+    feedback: Feedback, error_code: str, error_message: str, *, is_final: bool = False, retry_after: float | None = None
+) -> None:
+    attempt_count = feedback.attempt_count
+    if error_code in OUTAGES and not is_closed(feedback.provider):
+        is_final, attempt_count = False, attempt_count - 1
+    kept = {"error_code": error_code, "error_message": error_message}
+    if is_final or attempt_count >= MAX_ATTEMPTS:
+        _close(feedback, FeedbackStatus.REFUSED, **kept)
+    else:
+        delay = delay_after(feedback.attempt_count, wish=retry_after)
+        _postpone(feedback, delay, attempt_count=attempt_count, **kept)
+
+
+def _postpone(feedback: Feedback, delay: timedelta, **changes: Any) -> None:
+    _ours(feedback).update(due_at=DatabaseNow() + delay, **storable(changes))
+
+
+def _close(feedback: Feedback, status: FeedbackStatus, **changes: Any) -> None:
+    record = feedback.decision.record
+    changes = {**storable(changes), "status": status, "due_at": None, "sent_at": timezone.now()}
+    with transaction.atomic(using=feedback._state.db):
+        if not _ours(feedback).update(**changes):
+            return
+        for name, value in changes.items():
+            setattr(feedback, name, value)
+        announce(feedback_sent, record, feedback=feedback)
+    level = logging.WARNING if status == FeedbackStatus.REFUSED else logging.INFO
+    message = "feedback=%s id=%s record=%s provider=%s message=%r"
+    logger.log(level, message, status, feedback.pk, record.public_id, feedback.provider, feedback.error_message)
+
+
+def _ours(feedback: Feedback) -> QuerySet[Feedback]:
+    """Return the row as long as nobody else began an attempt and it was not withdrawn."""
+    return _queued(feedback._state.db).filter(pk=feedback.pk, attempt_count=feedback.attempt_count)

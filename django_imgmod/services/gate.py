@@ -1,0 +1,70 @@
+"""Calling a provider: whether it may be called now, and what is learnt from the call, for all processes alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from ..exceptions import (
+    ProviderAuthError,
+    ProviderError,
+    ProviderProtocolError,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from .circuit import become_probe, failed, left_alone, succeeded
+from .provider_states import read_state
+from .rate import throttled, wait_for_turn
+
+# What says something about the provider rather than about one image.
+_OUTAGES: Final = (ProviderUnavailable, ProviderAuthError, ProviderProtocolError)
+OUTAGES: Final = frozenset(error.code for error in _OUTAGES)
+
+
+@contextmanager
+def calling(provider: str, *, patience: float = 0) -> Iterator[None]:
+    """
+    Surround one call of a provider: wait for the time at which it may begin, learn from how it ends.
+
+    Waits at most ``patience`` seconds. Raises ``NotAdmitted`` where the circuit is open or the rate leaves no room;
+    everything that the call raises goes on to the caller. Must not be entered inside a transaction: nobody else
+    would see what was agreed.
+    """
+    reading = read_state(provider)
+    if reading.is_held:
+        raise left_alone(reading)
+    wait_for_turn(reading, patience)
+    if not reading.is_closed:
+        become_probe(reading)
+    try:
+        yield
+    except _OUTAGES as error:
+        failed(reading, error)
+        raise
+    except ProviderThrottled as error:
+        throttled(reading, error)
+        raise
+    except ProviderError:
+        # A provider that refuses one picture is at work.
+        succeeded(reading)
+        raise
+    else:
+        succeeded(reading)
+
+
+def allowance(provider: str, limit: int) -> int:
+    """
+    Return how many records of a provider are worth claiming now: ``limit``, one as a probe, or none.
+
+    What is not claimed stays due, and costs nothing while it waits.
+    """
+    reading = read_state(provider)
+    if reading.is_held:
+        return 0
+    return limit if reading.is_closed else 1
+
+
+def is_closed(provider: str) -> bool:
+    """Return whether the circuit is closed: failures are then the image's own, otherwise the provider's."""
+    return read_state(provider).is_closed
