@@ -97,7 +97,7 @@ def _examine_databases() -> Iterator[Finding]:
     for alias in record_databases():
         migrations = _examine(
             f'database "{alias}"',
-            partial(_look_at_migrations, alias),
+            partial(look_at_migrations, alias),
             f"Run manage.py migrate --database={alias}, or say in a database router that no records are kept there.",
         )
         yield migrations
@@ -105,7 +105,8 @@ def _examine_databases() -> Iterator[Finding]:
             yield _backlog(alias)
 
 
-def _look_at_migrations(alias: str) -> str:
+def look_at_migrations(alias: str) -> str:
+    """Say that a database has all tables; raises ``ImgmodConfigurationError`` naming the migrations that it lacks."""
     executor = MigrationExecutor(connections[alias])
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes("django_imgmod"))
     if plan:

@@ -15,10 +15,12 @@ from django.db import DEFAULT_DB_ALIAS, router
 from PIL.PngImagePlugin import PngInfo
 
 from ..canary import CanaryLevel, draw_canary
+from ..choices import ErrorCode
 from ..models import ModerationRecord
 from ..registry import WatchedField
+from .claims import claim
 from .intake import Target, open_record
-from .submission import work
+from .submission import work_on
 
 PREFIX: Final = "imgmod-doctor-"
 PAUSE: Final = 0.5
@@ -94,10 +96,15 @@ def _recorded(watched: WatchedField, object_id: str, file_name: str) -> Iterator
 
 def _work_until_settled(record: ModerationRecord, *, deadline: float) -> None:
     """Work, or let others work, until there is an outcome or a failure, or ``time.perf_counter()`` is past it."""
+    using = record._state.db or DEFAULT_DB_ALIAS
     while True:
-        work(record.public_id, using=record._state.db or DEFAULT_DB_ALIAS)
+        claimed = claim(record.public_id, using=using)
+        if claimed is not None:
+            work_on(claimed, patience=max(deadline - time.perf_counter(), 0))
         record.refresh_from_db()
         remaining = deadline - time.perf_counter()
-        if not record.is_open or record.error_code or remaining <= 0:
+        # A provider that is busy has not failed.
+        has_failed = record.error_code not in ("", ErrorCode.THROTTLED)
+        if not record.is_open or has_failed or remaining <= 0:
             return
         time.sleep(min(PAUSE, remaining))

@@ -15,11 +15,14 @@ from django.utils import timezone
 
 from django_imgmod.canary import canary_png
 from django_imgmod.choices import RiskLevel
+from django_imgmod.exceptions import ProviderThrottled
 from django_imgmod.management import diagnosis
-from django_imgmod.models import DetectedLabel, ModerationRecord
+from django_imgmod.models import DetectedLabel, ModerationRecord, ProviderState
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
 from django_imgmod.results import ImageSource, Submission, Verdict
+from django_imgmod.services import backoff, probe
+from django_imgmod.services.status import read_status
 from tests.hostapp.models import Photo
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -41,11 +44,11 @@ class BrokenProvider(DummyProvider):
         raise RuntimeError("libengine.so is missing")
 
 
-def doctor(*arguments: str) -> tuple[str, bool]:
+def doctor(*arguments: str, **options: Any) -> tuple[str, bool]:
     """Return what the command says, and whether it succeeds."""
     output = io.StringIO()
     try:
-        call_command("imgmod_doctor", *arguments, stdout=output, no_color=True)
+        call_command("imgmod_doctor", *arguments, stdout=output, no_color=True, **options)
     except CommandError:
         return output.getvalue(), False
     return output.getvalue(), True
@@ -181,6 +184,31 @@ class TestBacklog:
         assert line_with('work in "default"', report).startswith("ok ")
 
 
+class TestCron:
+    @pytest.fixture(autouse=True)
+    def one_field(self, configure):
+        configure(FIELDS=["hostapp.Photo.image"], EXCLUDE=["hostapp.Document"])
+
+    def test_hears_nothing_where_all_is_well(self):
+        assert doctor("--canary", verbosity=0) == ("", True)
+
+    def test_hears_what_is_amiss_and_nothing_else(self, configure):
+        configure(PROVIDERS={"default": {"BACKEND": DUMMY, "OPTIONS": {"is_down": True}}})
+        report, is_sound = doctor("--canary", verbosity=0)
+        assert not is_sound
+        assert [line[:7] for line in report.splitlines()] == ["FAULT  ", "       ", "FAULT  ", "       "]
+
+    def test_does_not_change_what_is_being_watched(self, picture):
+        Photo.objects.create(image=picture())
+        before = read_status()
+        doctor("--canary", verbosity=0)
+        after = read_status()
+        assert (after.records, [each.workload for each in after.providers]) == (
+            before.records,
+            [each.workload for each in before.providers],
+        )
+
+
 class TestCanaries:
     @pytest.fixture(autouse=True)
     def one_field(self, configure):
@@ -242,6 +270,22 @@ class TestCanaries:
 
     def test_later_answer_is_waited_for(self, configure):
         configure(PROVIDERS={"default": {"BACKEND": DUMMY, "OPTIONS": {"is_asynchronous": True}}})
+        line, is_sound = self.high()
+        assert is_sound
+        assert "blocked (canary_high 100.00)" in line
+
+    def test_stands_in_line_where_the_provider_is_busy(self, monkeypatch):
+        # No time for a second attempt.
+        monkeypatch.setattr(probe, "PAUSE", 2)
+        monkeypatch.setattr(diagnosis, "CANARY_TIMEOUT", 2)
+        ProviderState.objects.create(provider="default", next_call_at=timezone.now() + timedelta(seconds=0.5))
+        line, is_sound = self.high()
+        assert is_sound
+        assert "blocked (canary_high 100.00)" in line
+
+    def test_comes_again_where_the_provider_asks_for_it(self, monkeypatch):
+        monkeypatch.setattr(backoff, "FIRST_DELAY", 0.1)
+        providers["default"].script(ProviderThrottled("Too many requests."))
         line, is_sound = self.high()
         assert is_sound
         assert "blocked (canary_high 100.00)" in line

@@ -8,7 +8,10 @@ from ..diagnosis import Finding, Level, findings
 
 
 class Command(BaseCommand):
-    help = "Examine whether images are really moderated. Exits with 1 where anything is at fault."
+    help = (
+        "Examine whether images are really moderated. Exits with 1 where anything is at fault. With --verbosity 0 it "
+        "says only what is amiss, and nothing where all is well."
+    )
     # It runs those of this app itself, and reports them with everything else.
     requires_system_checks = []
 
@@ -22,11 +25,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         fault_count = 0
         for finding in findings(with_canaries=options["canary"]):
-            self._write(finding)
+            if options["verbosity"] or finding.level != Level.OK:
+                self._write(finding)
             fault_count += finding.level == Level.FAULT
         if fault_count:
             raise CommandError(f"Faults found: {fault_count}.")
-        self.stdout.write("No fault found.")
+        if options["verbosity"]:
+            self.stdout.write("No fault found.")
 
     def _write(self, finding: Finding) -> None:
         style = {Level.OK: self.style.SUCCESS, Level.WARNING: self.style.WARNING, Level.FAULT: self.style.ERROR}
