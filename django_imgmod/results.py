@@ -104,7 +104,7 @@ class Submission:
     """None where the answer comes later."""
 
     poll_after: float | None = None
-    """Seconds until it makes sense to ask; None where the provider calls back and is not to be asked."""
+    """Seconds until it makes sense to ask; None where the provider calls back, and is asked only when it did not."""
 
     def __post_init__(self) -> None:
         if self.verdict is None and not self.reference:

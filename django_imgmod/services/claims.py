@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from django.db import connections, transaction
@@ -23,6 +24,7 @@ from ..clock import DatabaseNow, now_sql
 from ..models import ModerationRecord
 
 LEASE: Final = timedelta(minutes=5)
+_HOST: Final = socket.gethostname()[:40]
 
 
 def claim(public_id: uuid.UUID, *, using: str) -> ModerationRecord | None:
@@ -41,6 +43,8 @@ def claim_due(provider: str, *, using: str, limit: int) -> list[ModerationRecord
 
     Of several that ask at the same time each gets others, without waiting where the database can skip locked rows.
     """
+    if limit == 0:
+        return []
     connection = connections[using]
     if connection.vendor == "postgresql":
         claimed = _claim_in_one_statement(provider, using, limit)
@@ -90,24 +94,40 @@ def _lease(owner: str) -> dict[str, Any]:
 
 def _owner() -> str:
     """Name this claim: for people the process that holds it, for the database no other claim ever."""
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:{threading.get_ident()}:{uuid.uuid4().hex[:8]}"
+    return f"{_HOST}:{os.getpid()}:{threading.get_ident()}:{uuid.uuid4().hex[:8]}"
 
 
 def _claim_in_one_statement(provider: str, using: str, limit: int) -> list[ModerationRecord]:
     connection = connections[using]
+    sql, names, converters = _statement(using)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [_owner(), LEASE.total_seconds(), provider, limit])
+        rows = cursor.fetchall()
+    compiler = ModerationRecord.objects.using(using).query.get_compiler(using)
+    return [ModerationRecord.from_db(using, names, row) for row in compiler.apply_converters(rows, converters)]
+
+
+@cache
+def _statement(using: str) -> tuple[str, list[str], dict[int, Any]]:
+    """Return the claim of one database with what makes records of its rows: put together once, as it is often run."""
+    connection = connections[using]
+    quote = connection.ops.quote_name
     now, _ = now_sql(connection)
-    table = connection.ops.quote_name(ModerationRecord._meta.db_table)
+    table = quote(ModerationRecord._meta.db_table)
+    fields = ModerationRecord._meta.concrete_fields
     # ARRAY() makes the inner query run once; as IN (…) the planner may repeat it, and lock more than the limit.
     sql = f"""
-        UPDATE {table} SET lease_owner = %s, lease_until = {now} + %s
+        UPDATE {table} SET lease_owner = %s, lease_until = {now} + make_interval(secs => %s)
         WHERE id = ANY (ARRAY (
             SELECT id FROM {table}
             WHERE provider = %s AND due_at <= {now} AND (lease_until IS NULL OR lease_until <= {now})
             ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
         ))
-        RETURNING *
+        RETURNING {", ".join(quote(str(field.column)) for field in fields)}
     """  # noqa: S608 - names of our own
-    return list(ModerationRecord.objects.using(using).raw(sql, [_owner(), LEASE, provider, limit]))
+    compiler = ModerationRecord.objects.using(using).query.get_compiler(using)
+    columns = [field.get_col(ModerationRecord._meta.db_table) for field in fields]
+    return sql, [field.attname for field in fields], compiler.get_converters(columns)
 
 
 def _claim_in_steps(provider: str, using: str, limit: int, *, can_skip: bool) -> list[ModerationRecord]:

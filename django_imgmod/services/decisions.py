@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from ..choices import Outcome, Status
+from ..clock import DatabaseNow
 from ..exceptions import InvalidTransition, RecordConflict
 from ..models import Decision, ModerationRecord
 from ..signals import decision_made
@@ -52,3 +53,9 @@ def decide(
         announce_status(record)
     logger.info("decision=%s record=%s by=%s", outcome, record.public_id, getattr(decided_by, "pk", None))
     return decision
+
+
+def release_expired_claims(*, using: str) -> int:
+    """Free the records that moderators claimed and left; return how many."""
+    records = ModerationRecord.objects.using(using).filter(status=Status.IN_REVIEW, claimed_until__lte=DatabaseNow())
+    return records.update(claimed_by=None, claimed_until=None)

@@ -172,7 +172,7 @@ def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
     )
 
 
-def open_record(target: Target, name: str) -> uuid.UUID:
+def open_record(target: Target, name: str, *, is_shadow: bool = False) -> uuid.UUID:
     """Insert a pending record of a file, unless the field has a current one; return its public id. Wakes nobody."""
     public_id = uuid.uuid4()
     insert_unless_current(
@@ -185,6 +185,7 @@ def open_record(target: Target, name: str) -> uuid.UUID:
         file_name=name,
         provider=target.watched.provider,
         policy=target.watched.policy,
+        is_shadow=is_shadow,
         created_at=timezone.now(),
     )
     return public_id

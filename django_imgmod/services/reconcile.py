@@ -7,26 +7,21 @@ What is found is mended at once, and mending it again does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import ValidationError
-from django.db import models
+from django.db.models import Q
 
 from ..choices import Discrepancy
 from ..models import ModerationRecord, ModerationRecordQuerySet
-from ..registry import WatchedField, key_field_of
-from .intake import Target, confirm, record_database, reopen
+from ..registry import WatchedField
+from .intake import Target, confirm, reopen
 from .sources import read_digest
-
-BATCH: Final = 1000
+from .walk import BATCH, Row, Walk, batches
 
 # Row and record agree about the name of the file: only its bytes can be wrong.
 _OF_BYTES: Final = frozenset({Discrepancy.FILE_MISSING, Discrepancy.OVERWRITTEN})
-
-M = TypeVar("M", bound=models.Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,84 +44,81 @@ def reconcile(
     anew. Only with ``is_rehashing`` are the files read. Raises what the databases and the storage raise; what was
     mended before stays mended.
     """
-    walk = _Walk(watched, using, record_database(watched.model(), using), batch)
-    for finding in walk.findings(is_rehashing=is_rehashing):
+    for finding in _findings(Walk.through(watched, using=using, batch=batch), is_rehashing=is_rehashing):
         if not is_dry:
             (reopen if finding.discrepancy in _OF_BYTES else confirm)(finding.target)
         yield finding
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
-    watched: WatchedField
-    object_db: str
-    record_db: str
-    batch: int
+class Slice:
+    """A part of a field's rows and records that was compared, and where the next part begins."""
 
-    def findings(self, *, is_rehashing: bool) -> Iterator[Finding]:
-        yield from self._rows_without_their_record()
-        yield from self._records_without_their_object()
-        if is_rehashing:
-            yield from self._records_of_other_bytes()
-
-    def _rows_without_their_record(self) -> Iterator[Finding]:
-        for rows in _batches(self._objects().only(self.watched.field.name), self.batch):
-            names = {self._target(self.watched.object_id(row), row.pk): self.watched.file_name(row) for row in rows}
-            recorded = self._recorded_names(names)
-            for target, file_name in names.items():
-                if file_name != recorded.get(target.key, ""):
-                    yield Finding(Discrepancy.UNRECORDED, target, file_name)
-
-    def _records_without_their_object(self) -> Iterator[Finding]:
-        for records in _batches(self._current().only("object_id", "file_name"), self.batch):
-            keys = {record.object_id: self._key(record.object_id) for record in records}
-            known = [key for key in keys.values() if key is not None]
-            found = set(self._objects().filter(pk__in=known).values_list("pk", flat=True))
-            for record in records:
-                if keys[record.object_id] not in found:
-                    target = self._target(record.object_id, keys[record.object_id])
-                    yield Finding(Discrepancy.OBJECT_MISSING, target, record.file_name)
-
-    def _records_of_other_bytes(self) -> Iterator[Finding]:
-        judged = self._current().exclude(sha256="").select_related("content_type").defer("raw")
-        for records in _batches(judged, self.batch):
-            for record in records:
-                target = self._target(record.object_id, self._key(record.object_id))
-                try:
-                    has_changed = read_digest(record) != record.sha256
-                except FileNotFoundError:
-                    yield Finding(Discrepancy.FILE_MISSING, target, record.file_name)
-                else:
-                    if has_changed:
-                        yield Finding(Discrepancy.OVERWRITTEN, target, record.file_name)
-
-    def _recorded_names(self, targets: Iterable[Target]) -> dict[str | None, str]:
-        keys = [target.key for target in targets]
-        records = ModerationRecord.objects.using(self.record_db).filter(current_key__in=keys)
-        return dict(records.values_list("current_key", "file_name"))
-
-    def _objects(self) -> models.QuerySet[models.Model]:
-        return self.watched.model._base_manager.using(self.object_db)
-
-    def _current(self) -> ModerationRecordQuerySet:
-        content_type = ContentType.objects.db_manager(self.record_db).get_for_model(self.watched.model)
-        records = ModerationRecord.objects.using(self.record_db).current()
-        return records.filter(content_type=content_type, field_name=self.watched.name)
-
-    def _target(self, object_id: str, pk: object) -> Target:
-        return Target(self.watched, object_id, pk, self.object_db, self.record_db)
-
-    def _key(self, object_id: str) -> Any:
-        """Return the key that a record names, None where it is none of this model's."""
-        try:
-            return key_field_of(self.watched.model).to_python(object_id)
-        except ValidationError:
-            return None
+    found_count: int
+    phase: int
+    """0 among the rows, 1 among the records, 2 where everything has been compared."""
+    position: str
+    """The last key that was looked at, as text."""
 
 
-def _batches(queryset: models.QuerySet[M], size: int) -> Iterator[list[M]]:
-    """Yield the rows in the order of their keys, each batch asked for by the last key of the one before."""
-    rows = list(queryset.order_by("pk")[:size])
-    while rows:
-        yield rows
-        rows = list(queryset.filter(pk__gt=rows[-1].pk).order_by("pk")[:size])
+def reconcile_slice(watched: WatchedField, *, using: str, phase: int, position: str, size: int = BATCH) -> Slice:
+    """Compare and mend the next ``size`` rows or records after ``position``. Reads no file. Raises as ``reconcile``."""
+    walk = Walk.through(watched, using=using, batch=size)
+    batch: Sequence[Row] | Sequence[ModerationRecord]
+    if phase == 0:
+        after = Q(pk__gt=walk.pk_of(position)) if position else Q()
+        batch = next(walk.rows(after), [])
+        findings = list(_without_their_record(walk, batch))
+    else:
+        after = Q(pk__gt=position) if position else Q()
+        batch = next(batches(_records(walk).filter(after), size), [])
+        findings = list(_without_their_object(walk, batch))
+    for finding in findings:
+        confirm(finding.target)
+    if len(batch) < size:
+        return Slice(len(findings), phase + 1, "")
+    return Slice(len(findings), phase, str(batch[-1].pk))
+
+
+def _findings(walk: Walk, *, is_rehashing: bool) -> Iterator[Finding]:
+    for rows in walk.rows():
+        yield from _without_their_record(walk, rows)
+    for records in batches(_records(walk), walk.batch):
+        yield from _without_their_object(walk, records)
+    if is_rehashing:
+        yield from _records_of_other_bytes(walk)
+
+
+def _without_their_record(walk: Walk, rows: Sequence[Row]) -> Iterator[Finding]:
+    recorded = walk.current_by_key(rows, "file_name")
+    for row in rows:
+        if [row.file_name] != recorded.get(row.key, [""]):
+            yield Finding(Discrepancy.UNRECORDED, walk.target(row.object_id, row.pk), row.file_name)
+
+
+def _without_their_object(walk: Walk, records: Sequence[ModerationRecord]) -> Iterator[Finding]:
+    keys = {record.object_id: walk.pk_of(record.object_id) for record in records}
+    known = [key for key in keys.values() if key is not None]
+    found = set(walk.objects().filter(pk__in=known).values_list("pk", flat=True))
+    for record in records:
+        if keys[record.object_id] not in found:
+            target = walk.target(record.object_id, keys[record.object_id])
+            yield Finding(Discrepancy.OBJECT_MISSING, target, record.file_name)
+
+
+def _records(walk: Walk) -> ModerationRecordQuerySet:
+    return walk.current().only("object_id", "file_name")
+
+
+def _records_of_other_bytes(walk: Walk) -> Iterator[Finding]:
+    judged = walk.current().exclude(sha256="").select_related("content_type").defer("raw")
+    for records in batches(judged, walk.batch):
+        for record in records:
+            target = walk.target(record.object_id, walk.pk_of(record.object_id))
+            try:
+                has_changed = read_digest(record) != record.sha256
+            except FileNotFoundError:
+                yield Finding(Discrepancy.FILE_MISSING, target, record.file_name)
+            else:
+                if has_changed:
+                    yield Finding(Discrepancy.OVERWRITTEN, target, record.file_name)

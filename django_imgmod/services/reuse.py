@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db.models import QuerySet
 
 from ..choices import Outcome
@@ -32,26 +34,29 @@ def reuse(record: ModerationRecord) -> bool:
     return True
 
 
+def known_contents(digests: Collection[str], *, provider: str, service: str, policy: str, using: str) -> set[str]:
+    """Return those of the given SHA-256 for which ``reuse`` would find something. Two indexed statements."""
+    same_bytes = ModerationRecord.objects.using(using).filter(sha256__in=digests)
+    decided = _standing(using).filter(record__in=same_bytes.filter(policy=policy))
+    judged = _judged_by(same_bytes, provider=provider, service=service)
+    return {*judged.values_list("sha256", flat=True), *decided.values_list("record__sha256", flat=True)}
+
+
 def _judged(record: ModerationRecord, same_bytes: QuerySet[ModerationRecord]) -> ModerationRecord | None:
     """The newest record that was judged itself, by what would judge this one."""
-    return (
-        same_bytes.filter(
-            provider=record.provider,
-            service=record.service,
-            verdict_at__isnull=False,
-            reused_from__isnull=True,
-        )
-        .order_by("-verdict_at")
-        .first()
-    )
+    judged = _judged_by(same_bytes, provider=record.provider, service=record.service)
+    return judged.order_by("-verdict_at").first()
+
+
+def _judged_by(records: QuerySet[ModerationRecord], *, provider: str, service: str) -> QuerySet[ModerationRecord]:
+    return records.filter(provider=provider, service=service, verdict_at__isnull=False, reused_from__isnull=True)
 
 
 def _decision(record: ModerationRecord, same_bytes: QuerySet[ModerationRecord]) -> Decision | None:
     """The newest decision that still stands."""
-    return (
-        Decision.objects.using(record._state.db)
-        .filter(record__in=same_bytes.filter(policy=record.policy), undoes__isnull=True, undone_by__isnull=True)
-        .select_related("record")
-        .order_by("-decided_at", "-pk")
-        .first()
-    )
+    of_same_bytes = _standing(record._state.db).filter(record__in=same_bytes.filter(policy=record.policy))
+    return of_same_bytes.select_related("record").order_by("-decided_at", "-pk").first()
+
+
+def _standing(using: str | None) -> QuerySet[Decision]:
+    return Decision.objects.using(using).filter(undoes__isnull=True, undone_by__isnull=True)

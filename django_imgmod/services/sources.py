@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files import File
+from django.core.files.storage import Storage
 from django.db.models import FileField
 
 from ..choices import ErrorCode
@@ -26,7 +27,7 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
     Raises ``FileNotFoundError`` where the file is gone, ``ProviderRefused`` where it is larger than ``max_bytes``,
     ``ProviderError`` (retryable) where the storage fails otherwise.
     """
-    with _opened(record) as file:
+    with _opened(_field_of(record).storage, record.file_name) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise ProviderRefused(
@@ -43,24 +44,32 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
 
 
 def read_digest(record: ModerationRecord) -> str:
-    """Return the SHA-256 of the bytes that lie under a record's file name now. Raises as ``read_source``."""
+    """Return the SHA-256 of the bytes that lie under a record's file name now. Raises as ``digest_of_file``."""
+    return digest_of_file(_field_of(record).storage, record.file_name)
+
+
+def digest_of_file(storage: Storage, file_name: str) -> str:
+    """
+    Return the SHA-256 of a file, whatever its size.
+
+    Raises ``FileNotFoundError`` where it is gone, ``ProviderError`` (retryable) where the storage fails otherwise.
+    """
     digest = hashlib.sha256()
-    with _opened(record) as file:
+    with _opened(storage, file_name) as file:
         for chunk in file.chunks():
             digest.update(chunk)
     return digest.hexdigest()
 
 
 @contextmanager
-def _opened(record: ModerationRecord) -> Iterator[File[bytes]]:
-    storage = _field_of(record).storage
+def _opened(storage: Storage, file_name: str) -> Iterator[File[bytes]]:
     try:
-        with storage.open(record.file_name, "rb") as file:
+        with storage.open(file_name, "rb") as file:
             yield file
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise _StorageError(f'The file "{record.file_name}" cannot be read: {error}') from error
+        raise _StorageError(f'The file "{file_name}" cannot be read: {error}') from error
 
 
 class _StorageError(ProviderError):

@@ -10,12 +10,20 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
 from ..choices import ErrorCode, Status
 from ..clock import DatabaseNow
-from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderProtocolError, ProviderRefused, RecordConflict
+from ..exceptions import (
+    ImgmodConfigurationError,
+    ProviderError,
+    ProviderProtocolError,
+    ProviderRefused,
+    RecordConflict,
+    UnsupportedOperation,
+)
 from ..models import REFERENCE_LENGTH, SERVICE_LENGTH, ModerationRecord
 from ..providers import providers
 from ..results import Submission
@@ -129,13 +137,14 @@ def _accept(record: ModerationRecord, submission: Submission) -> None:
         return
     if reference != submission.reference:
         raise ProviderProtocolError(f'Provider "{record.provider}" gave a reference that is too long to be kept.')
-    poll_after = submission.poll_after
+    # Who is not to be asked calls back. Should that be lost, time runs out for it as for everyone.
+    pause = MAX_WAIT if submission.poll_after is None else timedelta(seconds=submission.poll_after)
     change_status(
         record,
         Status.SUBMITTED,
         reference=reference,
         submitted_at=submitted_at,
-        due_at=None if poll_after is None else DatabaseNow() + timedelta(seconds=poll_after),
+        due_at=DatabaseNow() + pause,
         lease_until=None,
         lease_owner="",
         attempt_count=0,
@@ -146,12 +155,14 @@ def _accept(record: ModerationRecord, submission: Submission) -> None:
 
 
 def _poll(record: ModerationRecord, patience: float) -> None:
-    with gate.calling(record.provider, patience=patience):
+    verdict = None
+    # A provider that cannot be asked had all its time to call back.
+    with gate.calling(record.provider, patience=patience), suppress(UnsupportedOperation):
         verdict = providers[record.provider].fetch(record.reference)
     age = claimed_at(record) - (record.submitted_at or record.created_at)
     if verdict is not None:
         apply_verdict(record, verdict)
-    elif age > MAX_WAIT:
+    elif age >= MAX_WAIT:
         give_up(
             record,
             error_code=ErrorCode.UNAVAILABLE,

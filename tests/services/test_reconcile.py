@@ -17,6 +17,7 @@ from tests.hostapp.models import (
     OverwrittenPhoto,
     PanoramaPhoto,
     Photo,
+    SizedPhoto,
     StringPhoto,
     UuidPhoto,
     UuidPortrait,
@@ -92,6 +93,13 @@ def test_bytes_that_were_overwritten(picture):
     assert record.sha256 != digest
     assert record.status == Status.PASSED
     assert run("--rehash") == ["mended: nothing, everything agrees"]
+
+
+def test_files_of_rows_that_know_their_dimensions_are_not_opened(django_assert_max_num_queries):
+    SizedPhoto.objects.bulk_create([SizedPhoto() for _ in range(20)])
+    SizedPhoto.objects.update(image="sized/not-there.png")
+    with django_assert_max_num_queries(8):
+        assert run("hostapp.SizedPhoto.image", "--dry-run")[-1] == "found: 20 unrecorded"
 
 
 def test_dry_run_changes_nothing():

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, connections
 
 from ...choices import Discrepancy
-from ...registry import WatchedField, all_watched_fields
-from ...services.reconcile import BATCH, Finding, reconcile
+from ...services.reconcile import Finding, reconcile
+from ...services.walk import BATCH
+from ..arguments import add_database, watched_fields_named
 
 
 class Command(BaseCommand):
@@ -25,18 +24,13 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only say what does not agree.")
         parser.add_argument("--rehash", action="store_true", help="Also read every file, and compare its bytes.")
         parser.add_argument("--batch", type=int, default=BATCH, help=f"Rows to read at a time (default: {BATCH}).")
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help="The database that holds the objects (default: default).",
-        )
+        add_database(parser, "objects")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["batch"] < 1:
             raise CommandError("--batch must be at least 1.")
         total: Counter[str] = Counter()
-        for watched in _chosen(options["fields"]):
+        for watched in watched_fields_named(options["fields"]):
             found = reconcile(
                 watched,
                 using=options["database"],
@@ -56,10 +50,3 @@ class Command(BaseCommand):
         # repr(): names and keys are untrusted, and this is a terminal.
         where = f"{finding.target.watched.label} of {finding.target.object_id!r}"
         self.stdout.write(f"{finding.discrepancy:<14} {where}: {finding.file_name!r}")
-
-
-def _chosen(labels: Sequence[str]) -> list[WatchedField]:
-    fields = {watched.label: watched for watched in all_watched_fields()}
-    if unknown := [label for label in labels if label not in fields]:
-        raise CommandError(f"Not watched: {', '.join(unknown)}. Watched are: {', '.join(fields) or 'no fields'}.")
-    return [fields[label] for label in labels or fields]

@@ -13,7 +13,7 @@ from django.db import Error as AnyDatabaseError
 from django.db import close_old_connections
 
 from ...models import ModerationRecord
-from ...services.periodic import run_periodic
+from ...services.periodic import run_every_minute, run_periodic
 from ...services.sweep import sweep
 from ..processes import is_orphan, run_in_processes, stop_on_signal
 
@@ -25,6 +25,9 @@ PATIENCE: Final = 2.0
 
 class Command(BaseCommand):
     help = "Work on what is due: submit images, ask for answers, try again what failed, send feedback."
+
+    next_minute = 0.0
+    """When, by the monotonic clock, it is time for what is done every minute."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         mode = parser.add_mutually_exclusive_group()
@@ -82,6 +85,9 @@ class Command(BaseCommand):
                 records.close()
                 return count
             started = time.perf_counter()
+        if time.monotonic() >= self.next_minute:
+            run_every_minute()
+            self.next_minute = time.monotonic() + 60
         return count + run_periodic(patience=PATIENCE)
 
     def _report(self, record: ModerationRecord, seconds: float) -> None:

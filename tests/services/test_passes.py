@@ -1,0 +1,125 @@
+"""The periodic comparison of rows and records: slice by slice, whichever process comes next."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F, Model
+from django.utils import timezone
+
+from django_imgmod.choices import Status
+from django_imgmod.models import ModerationRecord, ReconcilePass
+from django_imgmod.registry import watched_fields
+from django_imgmod.services import passes
+from django_imgmod.services.passes import take_due_slices
+from tests.hostapp.models import Photo, StringPhoto, UuidPhoto
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+
+@pytest.fixture
+def compare_only(settings, monkeypatch):
+    """Return a function that limits the comparison to one model, and makes its row for the progress."""
+    settings.IMGMOD = {**settings.IMGMOD, "DISPATCHER": "django_imgmod.dispatch.SweepDispatcher"}
+
+    def limit(model: type[Model]) -> None:
+        ReconcilePass.objects.all().delete()
+        monkeypatch.setattr(passes, "all_watched_fields", lambda: watched_fields(model))
+        take_due_slices()
+
+    return limit
+
+
+@pytest.fixture(autouse=True)
+def only_photos(compare_only):
+    compare_only(Photo)
+
+
+def move_time(**duration: float) -> None:
+    ReconcilePass.objects.update(due_at=F("due_at") - timedelta(**duration))
+
+
+def finish_pass() -> int:
+    """Take slices until the pass is over; return how many there were."""
+    before = ReconcilePass.objects.get().finished_at
+    count = 0
+    while ReconcilePass.objects.get().finished_at == before:
+        move_time(minutes=11)
+        count += take_due_slices()
+        assert count < 50
+    return count
+
+
+def test_row_that_lost_its_record_is_found_within_one_period(picture):
+    """The process died after the commit of the row and before that of its record."""
+    photo = Photo.objects.create(image=picture())
+    ModerationRecord.objects.all().delete()
+    finish_pass()
+    record = ModerationRecord.objects.get()
+    assert (record.object_id, record.status) == (str(photo.pk), Status.PENDING)
+    assert ReconcilePass.objects.get().found_count == 1
+
+
+def test_record_whose_object_is_gone_is_superseded(picture):
+    Photo.objects.create(image=picture())
+    Photo.objects.all()._raw_delete("default")
+    finish_pass()
+    assert ModerationRecord.objects.get().status == Status.SUPERSEDED
+
+
+@pytest.mark.parametrize("model", [Photo, UuidPhoto, StringPhoto])
+def test_goes_on_where_the_slice_before_ended(picture, monkeypatch, compare_only, model):
+    compare_only(model)
+    monkeypatch.setattr(passes, "SLICE", 2)
+    keys = {"code": "a b/%d"} if model is StringPhoto else {}
+    for number in range(5):
+        model.objects.create(image=picture(number), **{name: value % number for name, value in keys.items()})
+    ModerationRecord.objects.all().delete()
+    # Two of two rows and one of one, then as many records.
+    assert finish_pass() == 6
+    assert ModerationRecord.objects.count() == 5
+
+
+def test_rests_for_the_period_when_it_is_through():
+    finish_pass()
+    one = ReconcilePass.objects.get()
+    assert timedelta(minutes=9) < one.due_at - timezone.now() <= passes.PERIOD
+    assert take_due_slices() == 0
+
+
+def test_nothing_to_do_costs_one_statement(django_assert_num_queries):
+    finish_pass()
+    with django_assert_num_queries(1):
+        take_due_slices()
+
+
+def test_found_count_is_that_of_the_last_pass(picture):
+    Photo.objects.create(image=picture())
+    ModerationRecord.objects.all().delete()
+    finish_pass()
+    finish_pass()
+    assert ReconcilePass.objects.get().found_count == 0
+
+
+def test_slice_that_another_process_takes_is_left_to_it():
+    move_time(minutes=11)
+    stale = ReconcilePass.objects.get()
+    assert take_due_slices() == 1
+    assert not passes._claim(stale)
+
+
+def test_slice_whose_process_died_is_taken_again(monkeypatch, picture):
+    def die(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    move_time(minutes=11)
+    with monkeypatch.context() as patch:
+        patch.setattr(passes, "reconcile_slice", die)
+        with pytest.raises(KeyboardInterrupt):
+            take_due_slices()
+    Photo.objects.create(image=picture())
+    ModerationRecord.objects.all().delete()
+    assert take_due_slices() == 0
+    finish_pass()
+    assert ModerationRecord.objects.count() == 1
