@@ -46,7 +46,6 @@ DATABASES = {
     "default": env.db("DATABASE_URL", default="sqlite://:memory:"),
     "other": env.db("OTHER_DATABASE_URL", default="sqlite://:memory:"),
 }
-DATABASES["other"]["TEST"] = {"NAME": "test_imgmod_other"} if "OTHER_DATABASE_URL" in env.ENVIRON else {}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

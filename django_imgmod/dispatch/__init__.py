@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 
-from .conf import imgmod_settings, import_subclass
-from .services.submission import work
+from ..conf import imgmod_settings, import_subclass
+from ..services.submission import work
 
 
 class BaseDispatcher(ABC):
