@@ -86,8 +86,10 @@ def apply_ruling(record: ModerationRecord, ruling: Ruling, **changes: Any) -> No
 def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: Mapping[str, Any]) -> None:
     """Write a verdict that came too late to a record that has none, without touching its status."""
     rows = ModerationRecord.objects.using(record._state.db).filter(pk=record.pk, verdict_at__isnull=True)
-    if rows.update(**storable(columns)):
-        _write_labels(record, verdict)
+    # Half of it would be a verdict without labels, and the same bytes would be judged by that.
+    with transaction.atomic(using=record._state.db):
+        if rows.update(**storable(columns)):
+            _write_labels(record, verdict)
     logger.info("verdict=late record=%s risk_level=%s", record.public_id, verdict.risk_level)
 
 
