@@ -8,6 +8,7 @@ A message is queued in the transaction of its decision and sent later, at least 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
@@ -41,8 +42,10 @@ def queue_feedback(decision: Decision) -> Feedback:
     """Queue a decision for the provider that judged its record. Called in the decision's transaction."""
     using = decision._state.db
     record = decision.record
-    # The provider knows the submission that the verdict came from, not those that were spared.
-    judged = record.reused_from or record
+    # The provider knows the submission that the verdict came from, not those that were spared, one after the other.
+    judged = record
+    while judged.reused_from:
+        judged = judged.reused_from
     labels = judged.detected_labels.order_by("-confidence", "pk").values_list("label", flat=True)[:MAX_LABELS]
     message = FeedbackMessage(
         data_id=str(judged.public_id),
@@ -87,7 +90,7 @@ def _send(feedback: Feedback, patience: float) -> None:
                 f"Sending it was begun {MAX_ATTEMPTS} times and never ended: the worker died each time.",
                 code=ErrorCode.INTERNAL,
             )
-        message = FeedbackMessage(**{**feedback.payload, "outcome": Outcome(feedback.payload["outcome"])})
+        message = _message(feedback.payload)
         with calling(provider, patience=patience):
             providers[provider].send_feedback(message)
     except NotAdmitted as held:
@@ -103,6 +106,12 @@ def _send(feedback: Feedback, patience: float) -> None:
         _fail(feedback, ErrorCode.INTERNAL, f"{type(error).__name__}: {error}")
     else:
         _close(feedback, FeedbackStatus.ACCEPTED, error_code="", error_message="")
+
+
+def _message(payload: Mapping[str, Any]) -> FeedbackMessage:
+    """Return what ``queue_feedback`` put into the queue."""
+    own = {"outcome": Outcome(payload["outcome"]), "labels": tuple(payload["labels"])}
+    return FeedbackMessage(**{**payload, **own})
 
 
 def _fail(

@@ -53,9 +53,9 @@ def _judged_by(records: QuerySet[ModerationRecord], *, provider: str, service: s
 
 
 def _decision(record: ModerationRecord, same_bytes: QuerySet[ModerationRecord]) -> Decision | None:
-    """The newest decision that still stands."""
+    """The newest decision that still stands: the last to be written, whatever the clocks of those who wrote say."""
     of_same_bytes = _standing(record._state.db).filter(record__in=same_bytes.filter(policy=record.policy))
-    return of_same_bytes.select_related("record").order_by("-decided_at", "-pk").first()
+    return of_same_bytes.select_related("record").order_by("-pk").first()
 
 
 def _standing(using: str | None) -> QuerySet[Decision]:

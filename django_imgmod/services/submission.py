@@ -139,30 +139,36 @@ def _accept(record: ModerationRecord, submission: Submission) -> None:
         raise ProviderProtocolError(f'Provider "{record.provider}" gave a reference that is too long to be kept.')
     # Who is not to be asked calls back. Should that be lost, time runs out for it as for everyone.
     pause = MAX_WAIT if submission.poll_after is None else timedelta(seconds=submission.poll_after)
-    change_status(
-        record,
-        Status.SUBMITTED,
-        reference=reference,
-        submitted_at=submitted_at,
-        due_at=DatabaseNow() + pause,
-        lease_until=None,
-        lease_owner="",
-        attempt_count=0,
-        error_code="",
-        error_message="",
-    )
+    try:
+        change_status(
+            record,
+            Status.SUBMITTED,
+            reference=reference,
+            submitted_at=submitted_at,
+            due_at=DatabaseNow() + pause,
+            lease_until=None,
+            lease_owner="",
+            attempt_count=0,
+            error_code="",
+            error_message="",
+        )
+    except RecordConflict:
+        # The callback was faster than the answer; feedback still needs the provider's name for the submission.
+        rows = ModerationRecord.objects.using(record._state.db)
+        rows.filter(pk=record.pk, reference="").update(reference=reference)
+        raise
     announce_status(record)
 
 
 def _poll(record: ModerationRecord, patience: float) -> None:
     verdict = None
     # A provider that cannot be asked had all its time to call back.
-    with gate.calling(record.provider, patience=patience), suppress(UnsupportedOperation):
+    with suppress(UnsupportedOperation), gate.calling(record.provider, patience=patience):
         verdict = providers[record.provider].fetch(record.reference)
     age = claimed_at(record) - (record.submitted_at or record.created_at)
     if verdict is not None:
         apply_verdict(record, verdict)
-    elif age >= MAX_WAIT:
+    elif age >= MAX_WAIT and not record.error_code:
         give_up(
             record,
             error_code=ErrorCode.UNAVAILABLE,
@@ -170,8 +176,9 @@ def _poll(record: ModerationRecord, patience: float) -> None:
         )
     else:
         pause = min(max(age / 10, POLL_INTERVAL), MAX_POLL_INTERVAL)
-        # Asking in vain is no failure: only failures in a row use up the budget.
-        _postpone(record, pause, attempt_count=0)
+        # Asking in vain is no failure: only failures in a row use up the budget. Nor is the first answer after an
+        # outage the last word, however long that was: the provider may just be at work again.
+        _postpone(record, pause, attempt_count=0, error_code="", error_message="")
 
 
 def _hold(record: ModerationRecord, held: NotAdmitted) -> None:
