@@ -29,7 +29,8 @@ class BaseProvider(ABC):
                 f'Provider "{alias}" ({type(self).__name__}) does not know the OPTIONS '
                 f"{', '.join(map(repr, sorted(options)))}."
             )
-        if qps is not None and not (isinstance(qps, int | float) and 0 < qps < math.inf):
+        is_number = isinstance(qps, int | float) and not isinstance(qps, bool)
+        if qps is not None and not (is_number and 0 < qps < math.inf):
             raise ImgmodConfigurationError(
                 f'OPTIONS["qps"] of provider "{alias}" must be a number above 0, not {qps!r}.'
             )

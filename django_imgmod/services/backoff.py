@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 from typing import Final
 
-MAX_ATTEMPTS: Final = 10
+MAX_ATTEMPTS: Final = 15
 # In seconds, as all here.
 FIRST_DELAY: Final = 15.0
 MAX_DELAY: Final = 3600.0

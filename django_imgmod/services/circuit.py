@@ -48,6 +48,13 @@ def become_probe(reading: Reading) -> None:
         logger.info("circuit=half_open provider=%s", reading.provider)
 
 
+def give_up_probe(reading: Reading) -> None:
+    """Leave the right to be the probe, if it was taken, to the next one."""
+    if not reading.is_closed:
+        half_open = states_of(reading.provider).filter(circuit=Circuit.HALF_OPEN)
+        half_open.update(circuit=Circuit.OPEN, retry_at=DatabaseNow())
+
+
 def failed(reading: Reading, error: ProviderError) -> None:
     """Learn from a failure that is the provider's own; open the circuit after enough of them in a row."""
     provider, states = reading.provider, states_of(reading.provider)

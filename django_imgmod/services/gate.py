@@ -12,8 +12,9 @@ from ..exceptions import (
     ProviderProtocolError,
     ProviderThrottled,
     ProviderUnavailable,
+    UnsupportedOperation,
 )
-from .circuit import become_probe, failed, left_alone, succeeded
+from .circuit import become_probe, failed, give_up_probe, left_alone, succeeded
 from .provider_states import read_state
 from .rate import throttled, wait_for_turn
 
@@ -44,6 +45,10 @@ def calling(provider: str, *, patience: float = 0) -> Iterator[None]:
         raise
     except ProviderThrottled as error:
         throttled(reading, error)
+        raise
+    except UnsupportedOperation:
+        # It was not called at all.
+        give_up_probe(reading)
         raise
     except ProviderError:
         # A provider that refuses one picture is at work.

@@ -134,7 +134,7 @@ class FaultServer:
             self.refuse(rule.lasting)
             return rule
         if rule.probability < 1:
-            print(f"behave path={path} name={name} seed={rule.seed}", file=sys.stderr)  # noqa: T201 - to repeat a run
+            print(f"behave path={path} name={name} seed={rule.seed}", file=sys.stderr)
         with self._lock:
             self._rules[path] = [] if name == "ok" else [*self._rules[path], rule]
         return rule
@@ -357,7 +357,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve as a provider that misbehaves when it is told to.")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes one that is free")
     with FaultServer(parser.parse_args().port) as server:
-        print(server.url, flush=True)  # noqa: T201 - for whoever started it
+        print(server.url, flush=True)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
 
