@@ -7,8 +7,10 @@ same table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from inspect import isabstract
 from typing import Any, Final, TypeVar
 
@@ -21,6 +23,7 @@ from .policy import Policy, parse_policy
 ALL_FIELDS: Final = "__all__"
 DEFAULT_ALIAS: Final = "default"
 FIELD_OPTIONS: Final = ("provider", "policy")
+PROVIDER_OPTIONS: Final = ("BACKEND", "OPTIONS", "PRICE_PER_1000")
 # As much as a record has room for.
 MAX_NAME_LENGTH: Final = 50
 MAX_KEY_LENGTH: Final = 255
@@ -41,7 +44,7 @@ SETTINGS: Final[Mapping[str, SettingSpec]] = {
     "PROVIDERS": SettingSpec(
         (Mapping,),
         {DEFAULT_ALIAS: {"BACKEND": "django_imgmod.providers.local.LocalProvider"}},
-        'a dict of aliases, each {"BACKEND": dotted path, "OPTIONS": dict}',
+        'a dict of aliases, each {"BACKEND": dotted path, "OPTIONS": dict, "PRICE_PER_1000": "1.20 USD"}',
     ),
     "FIELDS": SettingSpec(
         (str, Sequence, Mapping),
@@ -61,11 +64,25 @@ SETTINGS: Final[Mapping[str, SettingSpec]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a thousand calls of a provider cost."""
+
+    per_1000: Decimal
+    currency: str
+    """In the site's own words."""
+
+    def of(self, call_count: int) -> str:
+        """Return what so many calls cost, with the currency."""
+        return f"{self.per_1000 * call_count / 1000:,.2f} {self.currency}"
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """One entry of ``PROVIDERS``. OPTIONS may hold secrets and never show."""
 
     backend: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    price: Price | None = None
 
 
 class Settings:
@@ -207,8 +224,10 @@ def _provider_config(alias: object, entry: object) -> ProviderConfig:
     _require_name(f'A key of IMGMOD["PROVIDERS"], {alias!r},', alias)
     if not isinstance(entry, Mapping):
         raise ImgmodConfigurationError(f"{where} must be a dict, not {type(entry).__name__}.")
-    if unknown := sorted(map(repr, set(entry) - {"BACKEND", "OPTIONS"})):
-        raise ImgmodConfigurationError(f"{where} has unknown keys: {', '.join(unknown)}. Known are: BACKEND, OPTIONS.")
+    if unknown := sorted(map(repr, set(entry) - set(PROVIDER_OPTIONS))):
+        raise ImgmodConfigurationError(
+            f"{where} has unknown keys: {', '.join(unknown)}. Known are: {', '.join(PROVIDER_OPTIONS)}."
+        )
     backend, options = entry.get("BACKEND"), entry.get("OPTIONS", {})
     if not isinstance(backend, str) or not backend:
         raise ImgmodConfigurationError(f"{where} needs a BACKEND: the dotted path of a provider class.")
@@ -216,7 +235,20 @@ def _provider_config(alias: object, entry: object) -> ProviderConfig:
         raise ImgmodConfigurationError(f"OPTIONS of {where} must be a dict, not {type(options).__name__}.")
     if odd := [key for key in options if not isinstance(key, str) or key == "alias"]:
         raise ImgmodConfigurationError(f"OPTIONS of {where} cannot be named {', '.join(map(repr, odd))}.")
-    return ProviderConfig(backend, options)
+    return ProviderConfig(backend, options, _price(where, entry.get("PRICE_PER_1000")))
+
+
+def _price(where: str, given: object) -> Price | None:
+    if given is None:
+        return None
+    match = (
+        re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s+(\S.*?)\s*", given, re.ASCII) if isinstance(given, str) else None
+    )
+    if match is None:
+        raise ImgmodConfigurationError(
+            f'PRICE_PER_1000 of {where} must be an amount and a currency, such as "1.20 USD", not {given!r}.'
+        )
+    return Price(Decimal(match[1]), match[2])
 
 
 imgmod_settings = Settings()

@@ -76,8 +76,9 @@ def is_image_visible(obj: models.Model, field_name: str) -> bool:
     """
     Return whether an object's image may be shown. One query.
 
-    It may if its current record is ``passed`` or its policy only watches (``shadow``). An image without a record is
-    what ``IMGMOD["UNRECORDED"]`` says; a field without a file has nothing to show.
+    It may if its current record is ``passed``, or was judged without consequence: because the field's policy only
+    watches (``shadow``), or because the record is a shadow itself. An image without a record is what
+    ``IMGMOD["UNRECORDED"]`` says; a field without a file has nothing to show.
     """
     return bool(_watched(type(obj), field_name).file_name(obj)) and is_record_visible(image_record(obj, field_name))
 
@@ -86,7 +87,9 @@ def is_record_visible(record: ModerationRecord | None) -> bool:
     """Return the same for a record that is at hand already; None stands for "no record"."""
     if record is None:
         return imgmod_settings.shows_unrecorded
-    return record.status == Status.PASSED or (record.is_current and _is_shown_in_shadow(record))
+    if record.status == Status.PASSED:
+        return True
+    return record.is_current and (record.is_shadow or _is_shown_in_shadow(record))
 
 
 def _is_shown_in_shadow(record: ModerationRecord) -> bool:
@@ -114,8 +117,10 @@ def filter_visible(queryset: models.QuerySet[M], field_name: str) -> models.Quer
         field_name=field_name,
         file_name=OuterRef(field_name),
     )
-    is_shadow = watched.policy in imgmod_settings.shadow_policies
-    may_show = Q(Exists(recorded.current() if is_shadow else recorded.current().filter(status=Status.PASSED)))
+    showing = recorded.current()
+    if watched.policy not in imgmod_settings.shadow_policies:
+        showing = showing.filter(Q(status=Status.PASSED) | Q(is_shadow=True))
+    may_show = Q(Exists(showing))
     if imgmod_settings.shows_unrecorded:
         may_show |= ~Q(Exists(recorded))
     with_key = queryset.using(using).alias(_imgmod_object_id=_object_id_expression(watched.model, using))

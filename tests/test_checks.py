@@ -63,6 +63,9 @@ def test_checks_are_registered(settings):
         ({"PROVIDERS": {"default": "dummy"}}, "imgmod.E010", "must be a dict, not str"),
         ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTION": {}}}}, "imgmod.E010", "unknown keys: 'OPTION'"),
         ({"PROVIDERS": {"default": {}}}, "imgmod.E010", "needs a BACKEND"),
+        ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "PRICE_PER_1000": 1.2}}}, "imgmod.E010", "currency"),
+        ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "PRICE_PER_1000": "USD 1.20"}}}, "imgmod.E010", "currency"),
+        ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "PRICE_PER_1000": "1.20"}}}, "imgmod.E010", "currency"),
         ({"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTIONS": []}}}, "imgmod.E010", "must be a dict, not list"),
         ({"PROVIDERS": {"other": {"BACKEND": DUMMY}}}, "imgmod.E011", 'no entry "default"'),
         ({"PROVIDERS": {"default": {"BACKEND": "no.such.Class"}}}, "imgmod.E012", "cannot be imported"),
@@ -207,6 +210,12 @@ class TestSettings:
         assert imgmod_settings.dispatcher == "django_imgmod.dispatch.InlineDispatcher"
         assert not imgmod_settings.shows_unrecorded
         assert imgmod_settings.callback_base_url is None
+
+    def test_price(self, settings):
+        settings.IMGMOD = {"PROVIDERS": {"default": {"BACKEND": DUMMY, "PRICE_PER_1000": "1.20 US dollars"}}}
+        price = imgmod_settings.providers["default"].price
+        assert price is not None
+        assert price.of(1_234_500) == "1,481.40 US dollars"
 
     def test_options_do_not_show(self, settings):
         settings.IMGMOD = {"PROVIDERS": {"default": {"BACKEND": DUMMY, "OPTIONS": {"access_key_secret": "hush"}}}}

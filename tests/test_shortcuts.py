@@ -5,9 +5,10 @@ import uuid
 import pytest
 from django.db import connections
 
-from django_imgmod.choices import Status
+from django_imgmod.choices import Outcome, Status
 from django_imgmod.exceptions import ImgmodConfigurationError
 from django_imgmod.models import ModerationRecord
+from django_imgmod.services.decisions import decide
 from django_imgmod.shortcuts import (
     filter_visible,
     image_record,
@@ -73,6 +74,34 @@ class TestOneObject:
         settings.IMGMOD = {**settings.IMGMOD, "FIELDS": original.get("FIELDS", "__all__")}
         assert not is_image_visible(photo, "image")
         assert list(filter_visible(Photo.objects.all(), "image")) == []
+
+    @pytest.mark.parametrize("status", [status for status in Status if status != Status.SUPERSEDED])
+    def test_shadow_record_shows_whatever_its_status(self, picture, status, django_assert_num_queries):
+        shadow, other = Photo.objects.create(image=picture(1)), Photo.objects.create(image=picture(2))
+        put(shadow, status, is_shadow=True)
+        put(other, Status.BLOCKED)
+        assert is_image_visible(shadow, "image")
+        with django_assert_num_queries(1):
+            assert list(filter_visible(Photo.objects.all(), "image")) == [shadow]
+
+    def test_shadow_record_of_a_replaced_image_shows_nothing(self, picture, settings):
+        settings.IMGMOD = {**settings.IMGMOD, "UNRECORDED": "show"}
+        photo = Photo.objects.create(image=picture())
+        put(photo, Status.PASSED, is_shadow=True)
+        ModerationRecord.objects.update(status=Status.SUPERSEDED, current_key=None)
+        assert not is_image_visible(photo, "image")
+        assert list(filter_visible(Photo.objects.all(), "image")) == []
+
+    @pytest.mark.parametrize("outcome", Outcome)
+    def test_decision_ends_the_shadow_of_a_record(self, picture, outcome):
+        photo = Photo.objects.create(image=picture())
+        # From somewhere else than where the decision leads.
+        status = Status.IN_REVIEW if outcome == Outcome.BLOCK else Status.BLOCKED
+        put(photo, status, is_shadow=True)
+        decide(ModerationRecord.objects.get(), outcome, decided_by=None)
+        assert not ModerationRecord.objects.get().is_shadow
+        assert is_image_visible(photo, "image") == (outcome == Outcome.PASS)
+        assert list(filter_visible(Photo.objects.all(), "image")) == ([photo] if outcome == Outcome.PASS else [])
 
     def test_what_was_recorded_once_is_not_unrecorded(self, picture, settings):
         settings.IMGMOD = {**settings.IMGMOD, "UNRECORDED": "show"}

@@ -70,7 +70,10 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
     readonly_fields = ("owner", "badge", "seen", "looked_for", "reused_record", "dimensions", "pretty_raw")
     fieldsets = (
         (_("Image"), {"fields": ("file_name", "owner", "field_name", "dimensions", "sha256")}),
-        (_("What was decided and why"), {"fields": ("badge", "reason", "policy", "settled_at", "reused_record")}),
+        (
+            _("What was decided and why"),
+            {"fields": ("badge", "is_shadow", "reason", "policy", "settled_at", "reused_record")},
+        ),
         (_("What was seen"), {"fields": ("risk_level", "seen", "looked_for")}),
         (_("Provider"), {"fields": ("provider", "service", "reference", "public_id")}),
         (_("Times"), {"classes": ("collapse",), "fields": ("created_at", "submitted_at", "verdict_at")}),

@@ -272,6 +272,12 @@ class TestPage:
         ):
             assert told in page
 
+    def test_tells_whether_the_record_is_a_shadow(self, make_record, viewer):
+        for is_shadow, alt in ((True, "True"), (False, "False")):
+            page = text_of(viewer.get(page_of(make_record(is_shadow=is_shadow))))
+            shown = page[page.index("field-is_shadow") :]
+            assert f'alt="{alt}"' in shown[: shown.index("field-reason")]
+
     def test_of_a_new_record_is_readable(self, make_record, viewer):
         text_of(viewer.get(page_of(make_record(status=Status.PENDING))))
 

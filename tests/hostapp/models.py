@@ -80,6 +80,12 @@ class SizedPhoto(models.Model):
     image = models.ImageField(upload_to="sized", width_field="width", height_field="height")
 
 
+class DatedPhoto(models.Model):
+    taken_on = models.DateField(null=True)
+    uploaded_at = models.DateTimeField(auto_now_add=True)
+    image = models.ImageField(upload_to="dated")
+
+
 class RenamingStorage(FileSystemStorage):
     """Names every file itself, whatever the upload was called."""
 

@@ -1,0 +1,130 @@
+"""
+From uploads to verdicts through a provider that allows 100 requests a second.
+
+Real processes: one saves photos, ``imgmod_worker`` judges them in several, a server on loopback answers after 20 ms and
+counts what arrives. First more is uploaded than the rate allows: how much of the rate is used, and is it ever exceeded
+in any second? Then less: how long does a picture wait for its verdict?
+
+    DATABASE_URL=postgres://… python benchmarks/throughput.py             # ten minutes, then two
+    DATABASE_URL=postgres://… python benchmarks/throughput.py --seconds 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import environ
+
+from tests.faults.server import FaultServer
+from tests.faults.sites import Site, ended
+
+QPS = 100
+LATENCY = 0.02
+# The first seconds, in which processes start, are not counted.
+WARM_UP = 5.0
+
+
+def feed(rate: float, seconds: float) -> None:
+    """Save photos at a steady rate. Runs in a process of the site."""
+    from django.core.files.base import ContentFile
+    from PIL import Image
+
+    from tests.hostapp.models import Photo
+
+    output = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(output, "PNG")
+    began = time.monotonic()
+    number = 0
+    while (elapsed := time.monotonic() - began) < seconds:
+        if number / rate > elapsed:
+            time.sleep(number / rate - elapsed)
+        # What follows the end of a picture is not looked at, but makes other bytes.
+        Photo.objects.create(image=ContentFile(output.getvalue() + f"{began} {number}".encode(), name="photo.png"))
+        number += 1
+
+
+def print_latencies() -> None:
+    """Print the median and the 99th percentile from upload to verdict, in seconds."""
+    from django_imgmod.models import ModerationRecord
+
+    times = ModerationRecord.objects.values_list("created_at", "verdict_at")
+    waits = sorted((verdict_at - created_at).total_seconds() for created_at, verdict_at in times if verdict_at)
+    assert len(waits) == times.count(), "a picture got no verdict"
+    print(waits[len(waits) // 2], waits[int(len(waits) * 0.99)])
+
+
+def forget_records() -> None:
+    from django_imgmod.models import ModerationRecord
+
+    ModerationRecord.objects.all().delete()
+
+
+@contextmanager
+def database(url: str) -> Iterator[str]:
+    """Make an empty database on the server of ``url``; yield its entry of DATABASES, as Python source."""
+    import psycopg
+    from psycopg import sql
+
+    entry: dict[str, Any] = environ.Env.db_url_config(url)
+    name = f"imgmod_throughput_{os.getpid()}"
+    with psycopg.connect(url.rsplit("/", 1)[0] + "/postgres", autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield repr({**entry, "NAME": name})
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def most_in_a_second(arrivals: list[float]) -> int:
+    most, first = 0, 0
+    for index, arrival in enumerate(arrivals):
+        while arrivals[first] <= arrival - 1:
+            first += 1
+        most = max(most, index - first + 1)
+    return most
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--processes", type=int, default=8)
+    options = parser.parse_args()
+    url = os.environ["DATABASE_URL"]
+    with tempfile.TemporaryDirectory() as folder, FaultServer() as server, database(url) as entry:
+        # A limit that is never reached: the server counts by itself, and a 429 would only hide what came too early.
+        server.behave("submit", "latency", seconds=LATENCY)
+        provider = {"BACKEND": "tests.faults.provider.LoopbackProvider", "OPTIONS": {"url": server.url, "qps": QPS}}
+        site = Site(Path(folder), entry, PROVIDERS={"default": provider})
+        with site.workers(options.processes):
+            began = time.monotonic()
+            ended(site.start_call("benchmarks.throughput.feed", QPS * 1.2, options.seconds), options.seconds + 60)
+            until = began + options.seconds
+            counted = [entry.at for entry in server.log("submit") if began + WARM_UP <= entry.at < until]
+            kept = len(counted) / (QPS * (options.seconds - WARM_UP))
+            most = most_in_a_second(counted)
+            print(f"above capacity: {kept:.1%} of the rate used, at most {most} requests in any second")
+        site.call("benchmarks.throughput.forget_records")
+        with site.workers(options.processes):
+            seconds = options.seconds / 5
+            ended(site.start_call("benchmarks.throughput.feed", QPS * 0.8, seconds), seconds + 60)
+            site.settle()
+        median, p99 = map(float, site.call("benchmarks.throughput.print_latencies").split())
+        print(
+            f"below capacity: from upload to verdict {median:.2f} s in the median, {p99:.2f} s at the 99th percentile"
+        )
+    return 0 if kept >= 0.98 and most <= QPS and p99 < 2 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
