@@ -127,6 +127,33 @@ class Migration(migrations.Migration):
                         verbose_name="found",
                     ),
                 ),
+                (
+                    "old_until",
+                    models.TextField(
+                        blank=True,
+                        help_text="The highest key there was when the first pass began.",
+                        verbose_name="old until",
+                    ),
+                ),
+                (
+                    "left_count",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text=(
+                            "Images in the present pass, or else in the last, that are older than the app and were "
+                            "left alone."
+                        ),
+                        verbose_name="left",
+                    ),
+                ),
+                (
+                    "is_complete",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Whether a pass has seen a record, present or past, for every image.",
+                        verbose_name="complete",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "reconcile pass",

@@ -60,6 +60,20 @@ class ReconcilePass(models.Model):
         _("found"), default=0, help_text=_("What was mended in the present pass, or else in the last.")
     )
 
+    old_until = models.TextField(
+        _("old until"), blank=True, help_text=_("The highest key there was when the first pass began.")
+    )
+    left_count = models.PositiveIntegerField(
+        _("left"),
+        default=0,
+        help_text=_(
+            "Images in the present pass, or else in the last, that are older than the app and were left alone."
+        ),
+    )
+    is_complete = models.BooleanField(
+        _("complete"), default=False, help_text=_("Whether a pass has seen a record, present or past, for every image.")
+    )
+
     class Meta:
         verbose_name = _("reconcile pass")
         verbose_name_plural = _("reconcile passes")

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
 from django.db.models import F, QuerySet
 
@@ -34,7 +35,8 @@ def claim(public_id: uuid.UUID, *, using: str) -> ModerationRecord | None:
     due = records.due().order_by().filter(public_id=public_id)
     if not due.update(**_lease(owner), attempt_count=F("attempt_count") + 1):
         return None
-    return records.filter(public_id=public_id, lease_owner=owner).first()
+    record = records.filter(public_id=public_id, lease_owner=owner).first()
+    return record and _with_content_type(record)
 
 
 def claim_due(provider: str, *, using: str, limit: int) -> list[ModerationRecord]:
@@ -52,7 +54,7 @@ def claim_due(provider: str, *, using: str, limit: int) -> list[ModerationRecord
         claimed = _claim_in_steps(
             provider, using, limit, can_skip=connection.features.has_select_for_update_skip_locked
         )
-    return sorted(claimed, key=lambda record: (record.due_at, record.pk))
+    return sorted(map(_with_content_type, claimed), key=lambda record: (record.due_at, record.pk))
 
 
 def begin(record: ModerationRecord) -> bool:
@@ -80,6 +82,12 @@ def claimed_at(record: ModerationRecord) -> datetime:
     """Return when a leased record was claimed, by the database's clock."""
     assert record.lease_until is not None  # noqa: S101 - leased
     return record.lease_until - LEASE
+
+
+def _with_content_type(record: ModerationRecord) -> ModerationRecord:
+    """Fill in what Django keeps in memory, and would ask the database for at every record."""
+    record.content_type = ContentType.objects.db_manager(record._state.db).get_for_id(record.content_type_id)
+    return record
 
 
 def _held(records: Sequence[ModerationRecord]) -> QuerySet[ModerationRecord]:

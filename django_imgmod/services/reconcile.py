@@ -7,7 +7,7 @@ What is found is mended at once, and mending it again does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,29 +55,46 @@ class Slice:
     """A part of a field's rows and records that was compared, and where the next part begins."""
 
     found_count: int
+    left_count: int
+    """How many of them are older than the app and were left alone."""
     phase: int
     """0 among the rows, 1 among the records, 2 where everything has been compared."""
     position: str
     """The last key that was looked at, as text."""
 
 
-def reconcile_slice(watched: WatchedField, *, using: str, phase: int, position: str, size: int = BATCH) -> Slice:
-    """Compare and mend the next ``size`` rows or records after ``position``. Reads no file. Raises as ``reconcile``."""
-    walk = Walk.through(watched, using=using, batch=size)
+def reconcile_slice(
+    walk: Walk, *, phase: int, position: str, is_old: Callable[[Finding], bool] = lambda finding: False
+) -> Slice:
+    """
+    Compare and mend the next ``walk.batch`` rows or records after ``position``, but for rows that ``is_old`` spares.
+
+    Only rows that have never had a record can be. Reads no file. Raises as ``reconcile``.
+    """
     batch: Sequence[Row] | Sequence[ModerationRecord]
     if phase == 0:
         after = Q(pk__gt=walk.pk_of(position)) if position else Q()
         batch = next(walk.rows(after), [])
         findings = list(_without_their_record(walk, batch))
+        old = {finding.target.key for finding in _never_recorded(walk, findings) if is_old(finding)}
     else:
         after = Q(pk__gt=position) if position else Q()
-        batch = next(batches(_records(walk).filter(after), size), [])
-        findings = list(_without_their_object(walk, batch))
-    for finding in findings:
+        batch = next(batches(_records(walk).filter(after), walk.batch), [])
+        findings, old = list(_without_their_object(walk, batch)), set()
+    found = [finding for finding in findings if finding.target.key not in old]
+    for finding in found:
         confirm(finding.target)
-    if len(batch) < size:
-        return Slice(len(findings), phase + 1, "")
-    return Slice(len(findings), phase, str(batch[-1].pk))
+    if len(batch) < walk.batch:
+        return Slice(len(found), len(old), phase + 1, "")
+    return Slice(len(found), len(old), phase, str(batch[-1].pk))
+
+
+def _never_recorded(walk: Walk, findings: Sequence[Finding]) -> list[Finding]:
+    """Return those about rows that have no record, not even a superseded one."""
+    object_ids = [finding.target.object_id for finding in findings]
+    records = walk.records().for_images(walk.watched.model, object_ids, walk.watched.name) if findings else None
+    known = set(records.values_list("object_id", flat=True)) if records is not None else set()
+    return [finding for finding in findings if finding.target.object_id not in known]
 
 
 def _findings(walk: Walk, *, is_rehashing: bool) -> Iterator[Finding]:

@@ -20,6 +20,8 @@ def reuse(record: ModerationRecord) -> bool:
     service gave it, judged anew by the record's own policy. ``reused_from`` names the record that both come from.
     """
     same_bytes = ModerationRecord.objects.using(record._state.db).filter(sha256=record.sha256).exclude(pk=record.pk)
+    if not same_bytes.exists():
+        return False
     judged = _judged(record, same_bytes)
     decision = _decision(record, same_bytes)
     if decision is None:

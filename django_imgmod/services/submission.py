@@ -108,11 +108,10 @@ def _submit(record: ModerationRecord, patience: float) -> None:
         "frame_count": source.facts.frame_count,
         "service": provider.service[:SERVICE_LENGTH],
     }
-    # Written first, so that they are there to be seen whatever happens next.
-    ModerationRecord.objects.using(record._state.db).filter(pk=record.pk).update(**known)
     for name, value in known.items():
         setattr(record, name, value)
-    if not begin_submission(record):
+    # What is known is written first, so that it is there to be seen whatever happens next.
+    if not begin_submission(record, **known):
         _wait_for_twin(record)
     elif not reuse(record):
         with gate.calling(record.provider, patience=patience):
@@ -225,6 +224,10 @@ def _fail(
 
 def _postpone(record: ModerationRecord, delay: timedelta, **changes: Any) -> None:
     """Give the lease back and name the time of the next attempt."""
-    ModerationRecord.objects.using(record._state.db).filter(
+    held = ModerationRecord.objects.using(record._state.db).filter(
         pk=record.pk, status=record.status, version=record.version, lease_owner=record.lease_owner
-    ).update(due_at=DatabaseNow() + delay, lease_until=None, lease_owner="", **storable(changes))
+    )
+    changes = storable(changes)
+    if held.update(due_at=DatabaseNow() + delay, lease_until=None, lease_owner="", **changes):
+        for name, value in changes.items():
+            setattr(record, name, value)

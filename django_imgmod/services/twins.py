@@ -8,10 +8,12 @@ that never happen, it comes due by itself.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
-from django.db import IntegrityError, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
 from django.db.models import Q, QuerySet
 
 from ..choices import Status
@@ -24,18 +26,30 @@ MAX_WOKEN: Final = 10
 _is_waking: ContextVar[bool] = ContextVar("imgmod_is_waking", default=False)
 
 
-def begin_submission(record: ModerationRecord) -> bool:
+def begin_submission(record: ModerationRecord, **changes: Any) -> bool:
     """
     Take the right to have a record's bytes judged; return False where another record of the same bytes has it.
 
     The unique ``submission_key`` decides between two that try at the same time, on every database. Whoever holds it
     without being with the provider any more, settled or dead, loses it to the next. What is known of the bytes must
-    be looked up afterwards: until then the twin may have been settled.
+    be looked up afterwards: until then the twin may have been settled. ``changes`` are written in either case.
     """
+    if _take(record, changes):
+        return True
     _holders(record).exclude(_is_with_provider()).update(submission_key=None)
+    if _take(record, changes):
+        return True
+    _records(record).filter(pk=record.pk).update(**changes)
+    return False
+
+
+def _take(record: ModerationRecord, changes: Mapping[str, Any]) -> bool:
+    using = record._state.db
+    # Only inside a transaction would the conflict leave anything behind.
+    is_inside = connections[using or DEFAULT_DB_ALIAS].in_atomic_block
     try:
-        with transaction.atomic(using=record._state.db):
-            _records(record).filter(pk=record.pk).update(submission_key=_key(record))
+        with transaction.atomic(using=using) if is_inside else nullcontext():
+            _records(record).filter(pk=record.pk).update(**changes, submission_key=_key(record))
     except IntegrityError:
         return False
     return True
