@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db.models import F, Model
 from django.utils import timezone
 
@@ -123,3 +125,50 @@ def test_slice_whose_process_died_is_taken_again(monkeypatch, picture):
     assert take_due_slices() == 0
     finish_pass()
     assert ModerationRecord.objects.count() == 1
+
+
+class TestPicturesThatWereThereBefore:
+    """Having a million old pictures judged is for a person to decide, who knows the price."""
+
+    @pytest.fixture
+    def old(self, picture, compare_only) -> Callable[[type[Model]], Model]:
+        def save_before(model: type[Model]) -> Model:
+            instance = model.objects.create(image=picture(1))
+            ModerationRecord.objects.all().delete()
+            compare_only(model)
+            return instance
+
+        return save_before
+
+    @pytest.mark.parametrize("model", [Photo, UuidPhoto])
+    def test_are_left_alone_and_counted(self, old, model):
+        old(model)
+        for _ in range(2):
+            finish_pass()
+            assert not ModerationRecord.objects.exists()
+            assert ReconcilePass.objects.get().left_count == 1
+
+    def test_do_not_hide_what_was_lost_since(self, old, picture):
+        old(Photo)
+        lost = Photo.objects.create(image=picture(2))
+        ModerationRecord.objects.all().delete()
+        finish_pass()
+        assert ModerationRecord.objects.get().object_id == str(lost.pk)
+
+    def test_are_compared_once_they_have_a_record(self, old, picture):
+        photo = old(Photo)
+        photo.image = picture(3)
+        photo.save()
+        Photo.objects.filter(pk=photo.pk).update(image="photos/other.png")
+        finish_pass()
+        assert ModerationRecord.objects.current().get().file_name == "photos/other.png"
+
+    def test_are_no_excuse_once_all_are_recorded(self, old, picture):
+        old(UuidPhoto)
+        call_command("imgmod_reconcile", verbosity=0)
+        finish_pass()
+        assert ReconcilePass.objects.get().is_complete
+        UuidPhoto.objects.create(image=picture(2))
+        ModerationRecord.objects.all().delete()
+        finish_pass()
+        assert ModerationRecord.objects.count() == 2
