@@ -108,16 +108,16 @@ def main() -> int:
         site = Site(Path(folder), entry, PROVIDERS={"default": provider})
         with site.workers(options.processes):
             began = time.monotonic()
-            ended(site.start_call("benchmarks.throughput.feed", QPS * 1.2, options.seconds), options.seconds + 60)
+            ended(site.start_call("benchmarks.throughput.feed", QPS * 1.05, options.seconds), options.seconds + 60)
             until = began + options.seconds
             counted = [entry.at for entry in server.log("submit") if began + WARM_UP <= entry.at < until]
             kept = len(counted) / (QPS * (options.seconds - WARM_UP))
             most = most_in_a_second(counted)
             print(f"above capacity: {kept:.1%} of the rate used, at most {most} requests in any second")
         site.call("benchmarks.throughput.forget_records")
-        with site.workers(options.processes):
+        with site.workers(options.processes, interval=0.5):
             seconds = options.seconds / 5
-            ended(site.start_call("benchmarks.throughput.feed", QPS * 0.8, seconds), seconds + 60)
+            ended(site.start_call("benchmarks.throughput.feed", QPS * 0.5, seconds), seconds + 60)
             site.settle()
         median, p99 = map(float, site.call("benchmarks.throughput.print_latencies").split())
         print(
