@@ -9,7 +9,7 @@ from ..services.backfill import Backfill, Ending, Tally
 from ..services.backlog import Need
 from ..services.estimates import Plan, calls_a_second, cost_of, seconds_for
 from ..services.walk import Walk
-from .progress import lasting, one_line
+from .wording import lasting, one_line
 
 Lines = Iterator[str]
 

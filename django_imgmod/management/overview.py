@@ -11,13 +11,13 @@ from typing import Any, Final
 from ..choices import FeedbackStatus, ReceiptOutcome
 from ..services.status import ProviderReport, Snapshot, Tally
 from .diagnosis import OVERDUE
+from .wording import age_text, one_line
 
 WIDTH: Final = 79
 GAP: Final = "  "
 MESSAGE_WIDTH: Final = 200
 # What the command fails for once it was given a limit: a limit that is exceeded, and an alarm.
 _FAILURES: Final = frozenset({"no_verdict", "undecided_too_old", "in_review_too_old"})
-_UNITS: Final = (("days", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,16 +260,6 @@ def _age(moment: datetime | None, now: datetime, suffix: str = "") -> str:
     return "-" if moment is None else f"{age_text(now - moment)}{suffix}"
 
 
-def age_text(age: timedelta) -> str:
-    """Return a length of time in its largest unit of which there are at least two: "119 s", "47 h", "2 days"."""
-    seconds = max(age.total_seconds(), 0)
-    for unit, length in _UNITS:
-        if seconds >= 2 * length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def _one_line(message: str) -> str:
     """Cut a provider's message short, and take out whatever could write elsewhere than on its line of a terminal."""
-    printable = "".join(character if character.isprintable() else " " for character in message)
-    return textwrap.shorten(printable, MESSAGE_WIDTH, placeholder=" …")
+    return textwrap.shorten(one_line(message), MESSAGE_WIDTH, placeholder=" …")

@@ -8,6 +8,8 @@ from typing import Final
 
 from django.core.management.base import OutputWrapper
 
+from .wording import lasting
+
 WIDTH: Final = 79
 BAR_WIDTH: Final = 20
 # In seconds: how often a terminal's line is drawn anew, and how often a line is written to what is none.
@@ -15,8 +17,6 @@ REDRAW: Final = 0.2
 INTERVAL: Final = 10.0
 # In seconds: how far back the present speed looks.
 WINDOW: Final = 60.0
-_DAY: Final = 86_400
-_UNITS: Final = (("days", _DAY), ("h", 3600), ("min", 60), ("s", 1))
 
 
 class Progress:
@@ -81,21 +81,3 @@ class Progress:
 
 def _failed(count: int) -> str:
     return f", {count:,} failed" if count else ""
-
-
-def lasting(seconds: float) -> str:
-    """Return a length of time in words: ``0.4 s``, ``5 min 3 s``, ``26 h 43 min``, ``2 days 4 h``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    rest = round(seconds)
-    parts: list[str] = []
-    for unit, length in _UNITS[rest < 2 * _DAY :]:
-        count, rest = divmod(rest, length)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2])
-
-
-def one_line(text: str) -> str:
-    """Return untrusted text without what could write elsewhere than on its own line of a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -17,7 +17,8 @@ from django_imgmod.choices import ErrorCode, Status
 from django_imgmod.exceptions import ProviderRefused
 from django_imgmod.management import progress
 from django_imgmod.management.commands import imgmod_backfill
-from django_imgmod.management.progress import Progress, lasting
+from django_imgmod.management.progress import Progress
+from django_imgmod.management.wording import lasting
 from django_imgmod.models import ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import threading
 import time
@@ -15,6 +14,7 @@ from django.db import close_old_connections
 from ...models import ModerationRecord
 from ...services.periodic import run_every_minute, run_periodic
 from ...services.sweep import sweep
+from ..arguments import positive
 from ..processes import is_orphan, run_in_processes, stop_on_signal
 
 logger = logging.getLogger("django_imgmod")
@@ -36,13 +36,13 @@ class Command(BaseCommand):
             "--loop", action="store_true", help="Go on until SIGTERM or SIGINT, after the current record (the default)."
         )
         parser.add_argument(
-            "--interval", type=_positive(float), default=1.0, help="Seconds to wait when nothing is due (default: 1)."
+            "--interval", type=positive(float), default=1.0, help="Seconds to wait when nothing is due (default: 1)."
         )
         parser.add_argument(
-            "--processes", type=_positive(int), default=1, help="How many processes share the work (default: 1)."
+            "--processes", type=positive(int), default=1, help="How many processes share the work (default: 1)."
         )
         parser.add_argument(
-            "--batch", type=_positive(int), default=10, help="Records that a process takes at a time (default: 10)."
+            "--batch", type=positive(int), default=10, help="Records that a process takes at a time (default: 10)."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -93,13 +93,3 @@ class Command(BaseCommand):
     def _report(self, record: ModerationRecord, seconds: float) -> None:
         # repr(): a file name is untrusted, and this is a terminal.
         self.stdout.write(f"{record.status:<10} {record.public_id} {record.file_name!r} {seconds * 1000:.0f} ms")
-
-
-def _positive(number_type: type[int] | type[float]) -> Any:
-    def parse(text: str) -> int | float:
-        number = number_type(text)
-        if not 0 < number < threading.TIMEOUT_MAX:
-            raise argparse.ArgumentTypeError(f"must be more than 0 and less than {threading.TIMEOUT_MAX:.0f}")
-        return number
-
-    return parse
