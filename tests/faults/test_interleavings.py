@@ -68,7 +68,7 @@ def test_callback_before_the_answer_and_again_after_it(play):
     played(play, ("work",), ("callback", 0), ("end", 0, "answer"), ("callback", 0))
     assert ModerationRecord.objects.get().status == "in_review"
     assert [outcome for _, outcome in play.model.receipts] == ["applied", "repeated"]
-    assert ModerationRecord.objects.get().reference == "reference-0"
+    assert ModerationRecord.objects.get().reference == "reference-1"
 
 
 def test_worker_that_was_too_slow_answers_after_the_next_one(play):
