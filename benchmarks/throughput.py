@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def print_latencies() -> None:
     """Print the median and the 99th percentile from upload to verdict, in seconds."""
     from django_imgmod.models import ModerationRecord
 
-    times = ModerationRecord.objects.values_list("created_at", "verdict_at")
+    begins_at = ModerationRecord.objects.earliest("created_at").created_at + timedelta(seconds=WARM_UP)
+    times = ModerationRecord.objects.filter(created_at__gte=begins_at).values_list("created_at", "verdict_at")
     waits = sorted((verdict_at - created_at).total_seconds() for created_at, verdict_at in times if verdict_at)
     assert len(waits) == times.count(), "a picture got no verdict"
     print(waits[len(waits) // 2], waits[int(len(waits) * 0.99)])
@@ -100,7 +102,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--processes", type=int, default=8)
     options = parser.parse_args()
-    url = os.environ["DATABASE_URL"]
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        parser.error("DATABASE_URL must name a database of a PostgreSQL server.")
     with tempfile.TemporaryDirectory() as folder, FaultServer() as server, database(url) as entry:
         # A limit that is never reached: the server counts by itself, and a 429 would only hide what came too early.
         server.behave("submit", "latency", seconds=LATENCY)
@@ -116,7 +120,7 @@ def main() -> int:
             print(f"above capacity: {kept:.1%} of the rate used, at most {most} requests in any second")
         site.call("benchmarks.throughput.forget_records")
         with site.workers(options.processes, interval=0.5):
-            seconds = options.seconds / 5
+            seconds = WARM_UP + options.seconds / 5
             ended(site.start_call("benchmarks.throughput.feed", QPS * 0.5, seconds), seconds + 60)
             site.settle()
         median, p99 = map(float, site.call("benchmarks.throughput.print_latencies").split())
