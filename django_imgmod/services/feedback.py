@@ -27,7 +27,7 @@ from ..signals import feedback_sent
 from .announcements import announce
 from .backoff import MAX_ATTEMPTS, delay_after, delay_while_held
 from .claims import LEASE
-from .gate import OUTAGES, allowance, calling, is_closed
+from .gate import allowance, calling, is_outage
 from .provider_states import NotAdmitted
 from .storable import storable
 
@@ -118,7 +118,7 @@ def _fail(
     feedback: Feedback, error_code: str, error_message: str, *, is_final: bool = False, retry_after: float | None = None
 ) -> None:
     attempt_count = feedback.attempt_count
-    if error_code in OUTAGES and not is_closed(feedback.provider):
+    if is_outage(feedback.provider, error_code):
         is_final, attempt_count = False, attempt_count - 1
     kept = {"error_code": error_code, "error_message": error_message}
     if is_final or attempt_count >= MAX_ATTEMPTS:

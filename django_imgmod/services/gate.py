@@ -20,7 +20,7 @@ from .rate import throttled, wait_for_turn
 
 # What says something about the provider rather than about one image.
 _OUTAGES: Final = (ProviderUnavailable, ProviderAuthError, ProviderProtocolError)
-OUTAGES: Final = frozenset(error.code for error in _OUTAGES)
+_OUTAGE_CODES: Final = frozenset(error.code for error in _OUTAGES)
 
 
 @contextmanager
@@ -70,6 +70,6 @@ def allowance(provider: str, limit: int) -> int:
     return limit if reading.is_closed else 1
 
 
-def is_closed(provider: str) -> bool:
-    """Return whether the circuit is closed: failures are then the image's own, otherwise the provider's."""
-    return read_state(provider).is_closed
+def is_outage(provider: str, error_code: str) -> bool:
+    """Return whether a failure is the provider's, which fails whatever it is asked: it costs no attempt then."""
+    return error_code in _OUTAGE_CODES and not read_state(provider).is_closed

@@ -197,8 +197,7 @@ def _fail(
 ) -> None:
     """Keep a failure on the record: as a later attempt, or as the policy's ``on_error`` where there is none left."""
     attempt_count = record.attempt_count
-    if error_code in gate.OUTAGES and not gate.is_closed(record.provider):
-        # The provider fails whatever it is asked: that says nothing about this image.
+    if gate.is_outage(record.provider, error_code):
         is_final, attempt_count = False, attempt_count - 1
     is_final = is_final or attempt_count >= MAX_ATTEMPTS
     logger.warning(
