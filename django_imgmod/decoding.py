@@ -8,9 +8,13 @@ and a large JPEG is decoded at the smaller size that is needed.
 from __future__ import annotations
 
 import io
+import math
+import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -23,10 +27,22 @@ FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 # What else is recognised by its header, and shown to a moderator.
 MORE_FORMATS: Final = (*FORMATS, "ICO", "TIFF")
 MAX_PIXELS: Final = 50_000_000
+# A progressive JPEG may visit all its pixels again for every few bytes of file, and takes seconds a hundred times. What
+# cameras and editors write has 10 to 20 passes.
+MAX_JPEG_VISITS: Final = 20 * MAX_PIXELS
 
 # What Pillow raises for damaged files of these formats, as found with its own test files and 380 000 mutated ones.
 _DAMAGE: Final = (OSError, ValueError, SyntaxError, IndexError, struct.error)
 _BOMB: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+# A JPEG's markers with their meaning; within the data, 0xFF is followed by 0 or the number of a restart.
+_JPEG_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_JPEG_SCAN: Final = b"\xda"
+_JPEG_END: Final = b"\xd9"
+_MOST_JPEG_MARKERS: Final = 10_000
+
+# Which byte of a sample of 16 bits is the high one. Pillow's own conversion clips instead of scaling.
+_HIGH_BYTE: Final = {"I;16": 1, "I;16L": 1, "I;16B": 0}
 
 # What makes a picture upright, by the value of its EXIF orientation.
 _UPRIGHT: Final = {
@@ -42,9 +58,11 @@ _UPRIGHT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedPicture:
-    """A picture as a visitor sees it: upright, in RGB, on a background where it is transparent; its first frame."""
+    """A picture as a visitor sees it: upright, on a background where it is transparent; its first frame."""
 
     image: Image.Image
+    """RGB; RGBA where it is transparent and no background was asked for."""
+
     has_more_frames: bool
 
 
@@ -55,20 +73,45 @@ def decode(
     side: int,
     max_pixels: int = MAX_PIXELS,
     formats: tuple[str, ...] = FORMATS,
-    background: str = "white",
+    background: str | None = "white",
 ) -> DecodedPicture:
     """
-    Return the picture, ``shrunk`` to ``side`` pixels.
+    Return the picture, ``shrunk`` to ``side`` pixels; with its transparency where ``background`` is None.
 
-    Raises ``ProviderRefused`` with ``TOO_LARGE``, ``NOT_AN_IMAGE`` or ``DAMAGED``, naming the file.
+    Raises as ``opened`` does.
+    """
+    with opened(content, file_name=file_name, max_pixels=max_pixels, formats=formats) as image:
+        if image.width * image.height * count_scans(content) > MAX_JPEG_VISITS:
+            raise ProviderRefused(
+                f'The file "{file_name}" would take too long to decode: it is a JPEG of very many passes. '
+                "Save it anew with an editor, and upload that.",
+                code=ErrorCode.TOO_LARGE,
+            )
+        return _decode(image, side, background)
+
+
+@contextmanager
+def opened(
+    content: bytes, *, file_name: str, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] = FORMATS
+) -> Iterator[Image.Image]:
+    """
+    Give the picture with its header read and its pixels not decoded yet.
+
+    Whatever Pillow says of it, also within the block, becomes ``ProviderRefused`` with ``TOO_LARGE``,
+    ``NOT_AN_IMAGE`` or ``DAMAGED``, naming the file.
     """
     name = f'The file "{file_name}"'
-    too_many_pixels = f"{name} has more than the {max_pixels:,} pixels that are accepted."
+    if Image.MAX_IMAGE_PIXELS is not None:
+        # Where Pillow refuses by itself.
+        max_pixels = min(max_pixels, 2 * Image.MAX_IMAGE_PIXELS)
+    too_many_pixels = f"{name} has more than the {max_pixels:,} pixels that are accepted. Upload it with fewer."
     try:
+        if _icon_pixels(content) > min(max_pixels, MAX_PIXELS):
+            raise ProviderRefused(too_many_pixels, code=ErrorCode.TOO_LARGE)
         with Image.open(io.BytesIO(content), formats=formats) as image:
             if image.width * image.height > max_pixels:
                 raise ProviderRefused(too_many_pixels, code=ErrorCode.TOO_LARGE)
-            return _decode(image, side, background)
+            yield image
     except _BOMB as error:
         raise ProviderRefused(too_many_pixels, code=ErrorCode.TOO_LARGE) from error
     except UnidentifiedImageError as error:
@@ -83,6 +126,8 @@ def decode(
 
 def read_facts(content: bytes) -> ImageFacts:
     """Return what the header of an image says, without decoding it; empty facts where it is none."""
+    if _icon_pixels(content) > MAX_PIXELS:
+        return ImageFacts()
     try:
         with Image.open(io.BytesIO(content), formats=MORE_FORMATS) as image:
             width, height = image.size
@@ -102,7 +147,42 @@ def shrunk(image: Image.Image, side: int) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _decode(image: Image.Image, side: int, background: str) -> DecodedPicture:
+def count_scans(content: bytes) -> int:
+    """Return how often the pixels are visited to decode the picture: once, but for a JPEG in several scans."""
+    if not content.startswith(b"\xff\xd8"):
+        return 1
+    # Enough for most; it counts too many where other pictures or a film are attached.
+    if (at_most := content.count(b"\xff" + _JPEG_SCAN)) <= 1:
+        return at_most
+    position, count = 0, 0
+    for _ in range(_MOST_JPEG_MARKERS):
+        marker = _JPEG_MARKER.search(content, position)
+        if marker is None or marker[1] == _JPEG_END:
+            return count
+        count += marker[1] == _JPEG_SCAN
+        position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
+    return at_most
+
+
+def _icon_pixels(content: bytes) -> int:
+    """Return the pixels of the largest picture in an icon: Pillow decodes it at once, whatever the directory says."""
+    if content[:4] != b"\0\0\1\0":
+        return 0
+    largest = 0
+    for entry in range(int.from_bytes(content[4:6], "little")):
+        start = int.from_bytes(content[18 + 16 * entry : 22 + 16 * entry], "little")
+        head = content[start : start + 24]
+        width = height = 0
+        if head.startswith(b"\x89PNG\r\n\x1a\n"):
+            width, height = int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+        elif head.startswith(b"\x28\0\0\0"):
+            # A bitmap, whose height counts its mask too.
+            width, height = int.from_bytes(head[4:8], "little"), int.from_bytes(head[8:12], "little") // 2
+        largest = max(largest, width * height)
+    return largest
+
+
+def _decode(image: Image.Image, side: int, background: str | None) -> DecodedPicture:
     has_more_frames = bool(getattr(image, "is_animated", False))
     shorter = min(image.size)
     # draft() keeps both sides at least as long as asked for: without the picture's own aspect it would hardly shrink.
@@ -123,16 +203,27 @@ def _orientation(image: Image.Image) -> object:
         return None
 
 
-def _flattened(image: Image.Image, side: int, background: str) -> Image.Image:
-    if image.mode == "I;16":
-        # Pillow's own conversion clips instead of scaling. The samples are little-endian: every second byte is high.
-        image = Image.frombytes("L", image.size, image.tobytes()[1::2])
+def _flattened(image: Image.Image, side: int, background: str | None) -> Image.Image:
+    if image.mode in _HIGH_BYTE:
+        image = Image.frombytes("L", image.size, image.tobytes()[_HIGH_BYTE[image.mode] :: 2])
     elif image.has_transparency_data and image.mode != "RGBA":
         image = image.convert("RGBA")
     elif image.mode in ("1", "P"):
         image = image.convert("RGB")
     # Before anything else is made of it, so that a large picture is in memory once.
     image = shrunk(image, side)
+    if image.mode in ("I", "F"):
+        image = _stretched(image)
     if image.mode == "RGBA":
+        if background is None:
+            return image
         image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """Return samples of 32 bits in 8, the darkest as black and the lightest as white: nothing says what they mean."""
+    darkest, lightest = cast("tuple[float, float]", image.getextrema())
+    span = lightest - darkest
+    scale = 255 / span if 0 < span < math.inf else 1
+    return image.point(lambda sample: sample * scale - darkest * scale).convert("L")

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageOps
 
 from django_imgmod.choices import ErrorCode
-from django_imgmod.decoding import DecodedPicture, decode, shrunk
+from django_imgmod.decoding import DecodedPicture, count_scans, decode, read_facts, shrunk
 from django_imgmod.exceptions import ProviderRefused
+from django_imgmod.results import ImageFacts
 
 from .providers.pictures import encoded, exif_orientation, landscape
 
@@ -43,6 +44,18 @@ def png_header(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def with_more_scans(picture: Image.Image, count: int) -> bytes:
+    """A progressive JPEG that ends in the same short scan again and again: each visits every pixel."""
+    content = encoded(picture, "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * count + content[-2:]
+
+
+def icon(picture: bytes, *, side: int = 16) -> bytes:
+    """An icon whose directory says how large its picture is, and need not say the truth."""
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, side, side, 0, 0, 1, 32, len(picture), 22) + picture
 
 
 def near(colour: tuple[int, ...], expected: tuple[int, ...], tolerance: int = 8) -> bool:
@@ -182,6 +195,10 @@ def test_pixels_are_counted_where_pillow_only_warns():
     assert refusal(png_header(10_000, 10_000)).code == ErrorCode.TOO_LARGE
 
 
+def test_pixel_limit_of_pillow_is_named_where_it_is_lower():
+    assert "178,956,970 pixels" in str(refusal(png_header(60_000, 60_000), max_pixels=10**12))
+
+
 def test_pixel_limit_is_the_last_that_passes():
     content = encoded(landscape((100, 80)))
     assert decode(content, file_name="holiday.jpg", side=64, max_pixels=8000).image.size == (100, 80)
@@ -195,6 +212,88 @@ def test_picture_without_pixels_is_no_picture():
     frame = content.index(b",", 10 + 3)
     content[frame + 5 : frame + 9] = bytes(4)
     assert refusal(bytes(content)).code == ErrorCode.NOT_AN_IMAGE
+
+
+def test_jpeg_of_very_many_passes_is_not_decoded():
+    error = refusal(with_more_scans(Image.new("L", (2000, 2000), 128), 2000))
+    assert error.code == ErrorCode.TOO_LARGE
+    assert "passes" in str(error)
+
+
+def test_progressive_jpeg_with_a_film_attached():
+    """What follows the picture may hold any bytes, the markers of scans among them."""
+    content = encoded(landscape((800, 600)), "JPEG", progressive=True) + b"\xff\xda\0\0" * 50_000
+    assert decoded(content).image.size == (100, 75)
+    assert count_scans(content) == 10
+
+
+@pytest.mark.parametrize(
+    ("content", "scans"),
+    [
+        (encoded(landscape((40, 30)), "PNG"), 1),
+        (encoded(landscape((40, 30)), "JPEG"), 1),
+        (encoded(landscape((40, 30)), "JPEG", progressive=True), 10),
+        (encoded(landscape((40, 30)), "JPEG", progressive=True, exif=exif_orientation(1), restart_marker_rows=1), 10),
+        (with_more_scans(Image.new("L", (40, 30)), 7), 6 + 7),
+    ],
+)
+def test_scans_are_counted(content, scans):
+    assert count_scans(content) == scans
+
+
+def test_scans_are_counted_roughly_where_that_would_take_long():
+    """What looks like the second scan is the length of the first."""
+    scans = b"\xff\xda\xff\xda"
+    assert count_scans(b"\xff\xd8" + b"\xff\xe0\0\2" * 9000 + scans) == 1
+    assert count_scans(b"\xff\xd8" + b"\xff\xe0\0\2" * 2_000_000 + scans) == 2
+
+
+def test_icon_with_a_larger_picture_than_it_says_is_not_decoded():
+    """Pillow decodes an icon when it opens it."""
+    picture = icon(encoded(Image.new("1", (8000, 8000))))
+    assert refusal(picture, formats=("ICO",)).code == ErrorCode.TOO_LARGE
+    assert read_facts(picture) == ImageFacts()
+    assert refusal(picture, formats=("ICO",), max_pixels=10**9).code == ErrorCode.TOO_LARGE
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_icon_with_a_larger_bitmap_than_it_says_is_not_decoded():
+    bitmap = struct.pack("<IiiHHIIiiII", 40, 7500, 15_000, 1, 32, 0, 0, 0, 0, 0, 0)
+    assert refusal(icon(bitmap), formats=("ICO",)).code == ErrorCode.TOO_LARGE
+
+
+def test_icon_is_decoded():
+    content = encoded(Image.new("RGB", (48, 48), RED), "ICO")
+    assert decode(content, file_name="a.ico", side=64, formats=("ICO",)).image.getpixel((20, 20)) == RED
+    assert read_facts(content).image_format == "ICO"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_is_kept_where_no_background_is_asked_for(mode):
+    picture = Image.new("RGBA", (20, 10), (*RED, 0))
+    picture.paste((*GREEN, 255), (10, 0, 20, 10))
+    image = decode(encoded(picture.convert(mode)), file_name="holiday.jpg", side=64, background=None).image
+    assert image.mode == "RGBA"
+    assert [image.getpixel((column, 5))[3] for column in (2, 15)] == [0, 255]
+
+
+def test_opaque_picture_is_rgb_with_or_without_background():
+    assert decode(encoded(landscape((20, 20))), file_name="holiday.jpg", side=64, background=None).image.mode == "RGB"
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I", "F"])
+def test_deep_greys_are_scaled(mode):
+    deep = Image.new(mode, (4, 1))
+    for column, value in enumerate((0, 0x4000, 0x8000, 0xFFFF)):
+        deep.putpixel((column, 0), value)
+    image = decode(encoded(deep, "TIFF"), file_name="holiday.tif", side=64, formats=("TIFF",)).image
+    assert [image.getpixel((column, 0))[0] for column in range(4)] == pytest.approx([0, 64, 128, 255], abs=1)
+
+
+@pytest.mark.parametrize("value", [7.0, float("inf"), float("nan")])
+def test_deep_greys_without_contrast(value):
+    image = decode(encoded(Image.new("F", (4, 4), value), "TIFF"), file_name="a.tif", side=64, formats=("TIFF",)).image
+    assert image.mode == "RGB"
 
 
 SEEDS = [
