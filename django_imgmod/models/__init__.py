@@ -4,6 +4,7 @@ from .decisions import CallbackReceipt, Decision, Feedback
 from .operations import ProviderState, ReconcilePass
 from .records import (
     ALIAS_LENGTH,
+    JUDGED_AS_LENGTH,
     LABEL_LENGTH,
     REFERENCE_LENGTH,
     SERVICE_LENGTH,
@@ -17,6 +18,7 @@ from .records import (
 
 __all__ = [
     "ALIAS_LENGTH",
+    "JUDGED_AS_LENGTH",
     "LABEL_LENGTH",
     "REFERENCE_LENGTH",
     "SERVICE_LENGTH",

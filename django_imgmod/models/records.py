@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ..choices import ErrorCode, RiskLevel, Status
 from ..clock import DatabaseNow
 from ..conf import MAX_KEY_LENGTH, MAX_NAME_LENGTH
+from .fields import DigestField
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -26,6 +27,7 @@ ALIAS_LENGTH = MAX_NAME_LENGTH
 LABEL_LENGTH = 100
 SERVICE_LENGTH = 100
 REFERENCE_LENGTH = 128
+JUDGED_AS_LENGTH = 100
 
 
 def current_key(model: type[models.Model], object_id: str, field_name: str) -> str:
@@ -106,9 +108,8 @@ class ModerationRecord(models.Model):
     object_id = models.CharField(_("object id"), max_length=MAX_KEY_LENGTH)
     content_object = GenericForeignKey("content_type", "object_id")
     field_name = models.CharField(_("field"), max_length=100)
-    current_key = models.CharField(_("current key"), max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001 - unique, so "none" must be NULL
-
-    submission_key = models.CharField(  # noqa: DJ001 - unique, so "none" must be NULL
+    current_key = DigestField(_("current key"), max_length=64, unique=True, null=True, editable=False)
+    submission_key = DigestField(
         _("submission key"),
         max_length=64,
         unique=True,
@@ -132,6 +133,14 @@ class ModerationRecord(models.Model):
         max_length=SERVICE_LENGTH,
         blank=True,
         help_text=_("What exactly judged: a model, a service code."),
+    )
+    judged_as = models.CharField(
+        _("judged as"),
+        max_length=JUDGED_AS_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The copy that was judged, where the provider does not take the stored bytes themselves."),
     )
     policy = models.CharField(_("policy"), max_length=ALIAS_LENGTH)
     reference = models.CharField(
