@@ -13,11 +13,14 @@ class ImgmodConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks, dispatch, receivers
-        from .models import ModerationRecord
-        from .signals import work_due
+        from .models import CallbackReceipt, ModerationRecord
+        from .signals import callback_stored, work_due
 
         django_checks.register(checks.check, checks.TAG)
         work_due.connect(dispatch.wake, sender=ModerationRecord, dispatch_uid="django_imgmod.wake")
+        callback_stored.connect(
+            dispatch.wake_callback, sender=CallbackReceipt, dispatch_uid="django_imgmod.wake_callback"
+        )
 
         def connect_receivers(*, setting: str, **kwargs: object) -> None:
             if setting == "IMGMOD":

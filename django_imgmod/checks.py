@@ -16,6 +16,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.urls import NoReverseMatch, reverse
 
 from .conf import ALL_FIELDS, DEFAULT_ALIAS, MAX_KEY_LENGTH, SETTINGS, imgmod_settings
 from .dispatch import dispatcher_class
@@ -146,6 +147,20 @@ def _check_callback_base_url() -> Iterator[CheckMessage]:
             hint="It is the address under which the provider reaches this site.",
             id="imgmod.E007",
         )
+    elif url is not None and not _has_callback_address():
+        yield Error(
+            'IMGMOD["CALLBACK_BASE_URL"] is set, but the site has no address for callbacks.',
+            hint='Add to the urls.py of the site: path("imgmod/", include("django_imgmod.urls"))',
+            id="imgmod.E008",
+        )
+
+
+def _has_callback_address() -> bool:
+    try:
+        reverse("django_imgmod:callback", args=["default"])
+    except NoReverseMatch:
+        return False
+    return True
 
 
 def _problem_of_label(label: object, *, is_model_allowed: bool) -> str:

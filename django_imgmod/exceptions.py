@@ -73,6 +73,10 @@ class UnsupportedOperation(ImgmodError):
     """A provider was asked for something that it declares not to offer."""
 
 
+class CallbackRefused(ImgmodError):
+    """A callback is not authentic, or not a callback at all. Its words are for the log, never for the sender."""
+
+
 class RecordConflict(ImgmodError):
     """The record changed since it was read: somebody else was faster. Read it again."""
 

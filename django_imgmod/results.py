@@ -37,6 +37,15 @@ class ImageSource:
 
     facts: ImageFacts = ImageFacts()
 
+    url: str = field(default="", repr=False)
+    """As the storage gives it, signed or not; only where the provider wants it."""
+
+    callback_url: str = ""
+    """Where the provider may send its answer; empty where the site cannot be called."""
+
+    seed: str = field(default="", repr=False)
+    """What a callback must know to be found authentic: 64 hexadecimal digits."""
+
     @property
     def byte_count(self) -> int:
         return len(self.content)
@@ -106,6 +115,9 @@ class Submission:
     poll_after: float | None = None
     """Seconds until it makes sense to ask; None where the provider calls back, and is asked only when it did not."""
 
+    judged_as: str = ""
+    """In words, the copy that was judged in place of the stored bytes; empty where these were judged themselves."""
+
     def __post_init__(self) -> None:
         if self.verdict is None and not self.reference:
             raise ValueError("A submission needs a verdict or a reference to ask for it later.")
@@ -118,7 +130,8 @@ class Callback:
     data_id: str
     """Our name for the request, as the provider echoes it."""
 
-    verdict: Verdict
+    verdict: Verdict | None
+    """None where it only says that there is something to be asked for: an error, say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,6 +148,9 @@ class FeedbackMessage:
 
     labels: tuple[str, ...] = ()
     """What the provider had seen, the strongest first."""
+
+    sources: tuple[str, ...] = ()
+    """What saw each of them: a detector, a scene."""
 
     note: str = ""
     """What the person gave as the reason."""

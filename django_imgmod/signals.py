@@ -32,3 +32,7 @@ feedback_sent = Signal()
 # Not public. Sent by services when a record has work to be done, for the configured dispatcher; arguments: public_id
 # (of the record, a UUID), using (the database alias that holds it). Sender: ModerationRecord.
 work_due = Signal()
+
+# Not public. Sent when an authentic callback was stored, for the configured dispatcher; arguments: receipt (a
+# ``models.CallbackReceipt``), callback (a ``results.Callback``). Sender: CallbackReceipt.
+callback_stored = Signal()

@@ -237,3 +237,11 @@ class TestDocumentation:
         code = (Path(django_imgmod.__file__).parent / "checks.py").read_text()
         text = (self.ROOT / "docs" / "settings.md").read_text()
         assert set(re.findall(r"imgmod\.[EW]\d+", code)) == set(re.findall(r"imgmod\.[EW]\d+", text))
+
+
+def test_callbacks_without_an_address_are_an_error(settings):
+    imgmod = {**settings.IMGMOD, "CALLBACK_BASE_URL": "https://site.example"}
+    assert "imgmod.E008" not in [message.id for message in found(settings, imgmod)]
+    settings.ROOT_URLCONF = "tests.admin.urls"
+    [error] = [message for message in found(settings, imgmod) if message.id == "imgmod.E008"]
+    assert 'include("django_imgmod.urls")' in error.hint

@@ -75,7 +75,7 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
             {"fields": ("badge", "is_shadow", "reason", "policy", "settled_at", "reused_record")},
         ),
         (_("What was seen"), {"fields": ("risk_level", "seen", "looked_for")}),
-        (_("Provider"), {"fields": ("provider", "service", "reference", "public_id")}),
+        (_("Provider"), {"fields": ("provider", "service", "judged_as", "reference", "public_id")}),
         (_("Times"), {"classes": ("collapse",), "fields": ("created_at", "submitted_at", "verdict_at")}),
         (
             _("Work and errors"),

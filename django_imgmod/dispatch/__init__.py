@@ -6,6 +6,9 @@ import uuid
 from abc import ABC, abstractmethod
 
 from ..conf import imgmod_settings, import_subclass
+from ..models import CallbackReceipt
+from ..results import Callback
+from ..services.callbacks import apply_receipt
 from ..services.submission import work
 
 
@@ -19,6 +22,14 @@ class BaseDispatcher(ABC):
 
         Called after the commit, in the process that saved the image. May lose the call, may repeat it.
         """
+
+    def wake_callback(self, receipt: CallbackReceipt, callback: Callback) -> None:
+        """
+        See to it that a callback is applied; here and now, unless a subclass knows better.
+
+        Called in the request that brought it, once it is stored. What is lost here, the worker finds.
+        """
+        apply_receipt(receipt, callback)
 
 
 class InlineDispatcher(BaseDispatcher):
@@ -34,6 +45,9 @@ class SweepDispatcher(BaseDispatcher):
     def wake(self, public_id: uuid.UUID, *, using: str) -> None:
         pass
 
+    def wake_callback(self, receipt: CallbackReceipt, callback: Callback) -> None:
+        pass
+
 
 def dispatcher_class() -> type[BaseDispatcher]:
     """Return the configured class; raises ``ImgmodConfigurationError`` where it cannot be used."""
@@ -45,3 +59,8 @@ def dispatcher_class() -> type[BaseDispatcher]:
 def wake(*, public_id: uuid.UUID, using: str, **kwargs: object) -> None:
     """Hand work that has become due to the configured dispatcher; receiver of ``signals.work_due``."""
     dispatcher_class()().wake(public_id, using=using)
+
+
+def wake_callback(*, receipt: CallbackReceipt, callback: Callback, **kwargs: object) -> None:
+    """Hand a stored callback to the configured dispatcher; receiver of ``signals.callback_stored``."""
+    dispatcher_class()().wake_callback(receipt, callback)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..exceptions import ImgmodConfigurationError, UnsupportedOperation
-from ..results import FeedbackMessage, ImageSource, Submission, Verdict
+from ..exceptions import CallbackRefused, ImgmodConfigurationError, ProviderError, UnsupportedOperation
+from ..results import Callback, FeedbackMessage, ImageSource, Submission, Verdict
 
 
 class BaseProvider(ABC):
@@ -23,7 +24,16 @@ class BaseProvider(ABC):
     max_bytes: int = 20 * 1024 * 1024
     """Larger files are not even read."""
 
-    def __init__(self, alias: str, *, qps: Any = None, **options: object) -> None:
+    wants_url: bool = False
+    """Whether to give it the URL of the stored file, which a storage may have to sign."""
+
+    submissions_per_call: int = 1
+    """How many images one call of ``submit_many`` may hold."""
+
+    fetches_per_call: int = 1
+    """How many references one call of ``fetch_many`` may hold."""
+
+    def __init__(self, alias: str, *, qps: Any = None, feedback_provider: Any = None, **options: object) -> None:
         if options:
             raise ImgmodConfigurationError(
                 f'Provider "{alias}" ({type(self).__name__}) does not know the OPTIONS '
@@ -37,6 +47,13 @@ class BaseProvider(ABC):
         self.alias = alias
         self.qps: float | None = qps
         """How many calls may begin within any second, over all processes of the site; None for as many as come."""
+        if feedback_provider is not None and not isinstance(feedback_provider, str):
+            raise ImgmodConfigurationError(
+                f'OPTIONS["feedback_provider"] of provider "{alias}" must be the alias of a provider, '
+                f"not {feedback_provider!r}."
+            )
+        self.feedback_provider: str = feedback_provider or alias
+        """The alias of the provider that is told what people decided about this one's verdicts."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
@@ -70,9 +87,39 @@ class BaseProvider(ABC):
         """Return the verdict of an earlier submission, or None while there is none. Raises as ``submit`` does."""
         raise UnsupportedOperation(f"{self!r} cannot be asked for a result.")
 
-    def send_feedback(self, message: FeedbackMessage) -> None:
+    def submit_many(self, sources: Sequence[ImageSource]) -> list[Submission | ProviderError]:
+        """
+        Ask for the judgement of several images in one request; return for each what became of it, in their order.
+
+        At most ``submissions_per_call``. Raises as ``submit`` does where the request as a whole failed.
+        """
+        (source,) = sources
+        return [self.submit(source)]
+
+    def fetch_many(self, references: Sequence[str]) -> list[Verdict | ProviderError | None]:
+        """
+        Ask for the verdicts of several earlier submissions in one request; return them in their order.
+
+        At most ``fetches_per_call``. Raises as ``fetch`` does where the request as a whole failed.
+        """
+        (reference,) = references
+        return [self.fetch(reference)]
+
+    def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
+        """
+        Return what the form fields of a callback say, once they were found authentic.
+
+        ``seeds_of`` gives the seeds that are right for a ``data_id``. Nothing is asked of anyone, neither the provider
+        nor the database. Raises ``CallbackRefused`` for whatever is not authentic, of whatever shape it is.
+        """
+        raise CallbackRefused(f"{self!r} does not call back.")
+
+    def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         """
         Tell the provider what a person decided about an image that it judged.
+
+        ``read_source`` gives the bytes that were judged, or None where they are not there any more; it may raise
+        ``ProviderError``. The reference is empty where another provider judged.
 
         May be called again for the same decision after a crash. Raises as ``submit`` does; a failure that is not
         retryable is kept as the provider's refusal, in its words.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import ClassVar
 
+from django.utils.crypto import constant_time_compare
+
 from ..canary import CANARY_SIDE, detect_canary
 from ..choices import RiskLevel
 from ..decoding import decode
-from ..exceptions import ImgmodConfigurationError, ProviderRefused, ProviderUnavailable
-from ..results import FeedbackMessage, ImageSource, Submission, Verdict
+from ..exceptions import CallbackRefused, ImgmodConfigurationError, ProviderRefused, ProviderUnavailable
+from ..results import Callback, FeedbackMessage, ImageSource, Submission, Verdict
 from .base import BaseProvider
 
 Answer = Verdict | Exception
@@ -111,7 +114,22 @@ class DummyProvider(BaseProvider):
         answer = self._memories[self.alias].waiting.get(reference)
         return None if answer is None else _given(answer)
 
-    def send_feedback(self, message: FeedbackMessage) -> None:
+    def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
+        """
+        Take a callback of three fields: ``data_id``, ``seed`` as the submission was given it, and ``risk_level``.
+
+        Without ``risk_level`` it says only that there is something to be fetched.
+        """
+        data_id, seed = fields.get("data_id", ""), fields.get("seed", "")
+        if not any(constant_time_compare(seed, expected) for expected in seeds_of(data_id)):
+            raise CallbackRefused(f"{self!r} was called back without the right seed.")
+        word = fields.get("risk_level")
+        if word is None:
+            return Callback(data_id=data_id, verdict=None)
+        level = RiskLevel(word) if word in RiskLevel.values else RiskLevel.UNKNOWN
+        return Callback(data_id=data_id, verdict=Verdict(risk_level=level))
+
+    def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         memory = self._memories[self.alias]
         memory.feedback.append(message)
         if memory.feedback_errors:

@@ -96,9 +96,12 @@ class HttpProvider(BaseProvider):
         data: Any = None,
         json: Any = None,
         files: Any = None,
+        wants_json: bool = True,
     ) -> Answer:
         """
         Send one request, its parts as requests takes them, and return the answer: a JSON object with a status of 2xx.
+
+        Without ``wants_json`` the status alone counts, and no body is read as anything.
 
         Raises ``ProviderError`` for every other answer and for none, ``ImgmodConfigurationError`` for a request that
         cannot be sent at all. Their messages name alias, host and path, and no query, header or body.
@@ -111,7 +114,7 @@ class HttpProvider(BaseProvider):
         except (OSError, exceptions.HTTPError) as error:
             failure = self._failure(url, error, is_over=time.monotonic() >= ends_at)
         else:
-            return self._answer(url, status, answer_headers, body)
+            return self._answer(url, status, answer_headers, body if wants_json else b"{}")
         # Here and not in the handler: the errors of requests print the whole URL, so this one must not lead to them.
         raise failure
 
@@ -120,7 +123,7 @@ class HttpProvider(BaseProvider):
         Return the error that an answer stands for, None to leave it to the status.
 
         Overridden where errors have codes of their own. Asked about every answer, whatever its status, but for a
-        success that is no JSON object.
+        success that should be a JSON object and is none.
         """
         return None
 

@@ -179,7 +179,7 @@ class Backfill:
         is_asking_again = record is not None and record.status == Status.SUBMITTED
         if record is not None:
             began_at = time.monotonic()
-            work_on(record, patience=PATIENCE)
+            work_on([record], patience=PATIENCE)
         done = self._walk.records().filter(public_id=public_id).defer("raw", "evaluated").first()
         if done is None:
             # Somebody else has opened another record of the row.

@@ -7,62 +7,146 @@ Stored first, as it came, then applied: a failure in between loses nothing. Whoe
 from __future__ import annotations
 
 import logging
+from typing import Final
+from urllib.parse import parse_qsl
 
 from django.core.exceptions import ValidationError
+from django.db import connections, transaction
+from django.db.models import QuerySet
 
-from ..choices import ReceiptOutcome
+from ..choices import ReceiptOutcome, Status
+from ..clock import DatabaseNow
+from ..exceptions import CallbackRefused, ImgmodConfigurationError
 from ..models import CallbackReceipt, ModerationRecord
+from ..providers import providers
 from ..results import Callback
+from ..seeds import acceptable_seeds
+from ..signals import callback_stored
 from .storable import storable
 from .sweep import record_databases
 from .verdicts import apply_verdict
 
 logger = logging.getLogger("django_imgmod")
 
+# What may still be applied.
+UNSETTLED: Final = (ReceiptOutcome.RECEIVED, ReceiptOutcome.FAILED)
+# The providers send two or three; a million would keep a process busy for seconds.
+MAX_FIELDS: Final = 100
+
+
+def authenticate_callback(provider: str, body: str) -> Callback:
+    """
+    Return what a callback says, found authentic without asking the database anything.
+
+    ``body`` is the form as it was sent. Raises ``CallbackRefused`` where it is not authentic,
+    ``ImgmodConfigurationError`` where there is no such provider.
+    """
+    reader = providers[provider]
+    try:
+        fields = dict(parse_qsl(body, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS))
+        return reader.read_callback(fields, lambda data_id: acceptable_seeds(provider, data_id))
+    except (CallbackRefused, ImgmodConfigurationError):
+        raise
+    except Exception as error:
+        # Whatever a stranger can make it stumble over. The error's own words would quote what they sent.
+        raise CallbackRefused(f"{reader!r} cannot read it: {type(error).__name__}.") from error
+
 
 def receive_callback(provider: str, body: str, callback: Callback) -> CallbackReceipt:
     """
-    Keep an authentic callback and apply its verdict; return the receipt, which says what became of it.
+    Keep an authentic callback and return its receipt; the configured dispatcher sees to it that it is applied.
 
     Raises only where it could not be stored: the provider should then try again. What fails afterwards is on the
     receipt, to be repeated. A repetition, or a verdict for a record that moved on, changes nothing.
     """
-    record = _record_of(callback.data_id, provider)
-    using = record._state.db if record else record_databases()[0]
-    receipt = CallbackReceipt.objects.using(using).create(provider=provider, body=storable(body), record=record)
-    apply_receipt(receipt, callback)
+    using = _database_of(callback.data_id, provider)
+    receipt = CallbackReceipt.objects.using(using).create(provider=provider, body=storable(body))
+    callback_stored.send_robust(CallbackReceipt, receipt=receipt, callback=callback)
     return receipt
 
 
-def apply_receipt(receipt: CallbackReceipt, callback: Callback) -> None:
-    """Apply a stored callback, again or for the first time, and write what became of it on its receipt."""
-    record = receipt.record
+def apply_waiting_callbacks(*, using: str, limit: int = 100) -> int:
+    """Apply what was stored and not applied yet, the oldest first, at most ``limit``; return how many there were."""
+    waiting = CallbackReceipt.objects.using(using).filter(outcome=ReceiptOutcome.RECEIVED).order_by("received_at")
+    return sum(replay_callback(receipt) for receipt in list(waiting[:limit]))
+
+
+def replay_callback(receipt: CallbackReceipt) -> bool:
+    """
+    Apply a stored callback from its body; return False where it is settled already, or another process is at it.
+
+    It must still be authentic: under a SECRET_KEY, or one of its fallbacks, that it was asked for with.
+    """
     try:
-        if record is None:
-            raise LookupError(f'There is no record {callback.data_id} of provider "{receipt.provider}".')
-        if apply_verdict(record, callback.verdict):
-            receipt.outcome = ReceiptOutcome.APPLIED
-        else:
-            receipt.outcome = ReceiptOutcome.REPEATED if _was_applied(record) else ReceiptOutcome.LATE
-        receipt.error_message = ""
-    except Exception as error:
-        logger.exception("callback=failed receipt=%s data_id=%s", receipt.pk, callback.data_id)
-        receipt.outcome = ReceiptOutcome.FAILED
-        receipt.error_message = storable(f"{type(error).__name__}: {error}")
-    receipt.save(update_fields=["outcome", "error_message"])
+        callback = authenticate_callback(receipt.provider, receipt.body)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is kept and logged
+        return _fail(receipt, error, "-")
+    return apply_receipt(receipt, callback)
+
+
+def apply_receipt(receipt: CallbackReceipt, callback: Callback) -> bool:
+    """
+    Apply a stored callback and write what became of it on its receipt, both or neither.
+
+    Returns False where that was done before, or is being done by another process.
+    """
+    record = None
+    try:
+        with transaction.atomic(using=receipt._state.db):
+            # First the row itself: another process that means the same one waits here, and then finds it settled.
+            if not _unsettled(receipt).update(error_message=""):
+                return False
+            record = _record_of(callback.data_id, receipt.provider, str(receipt._state.db))
+            if record is None:
+                raise LookupError(f'There is no record {callback.data_id} of provider "{receipt.provider}".')
+            _write(receipt, outcome=_apply(record, callback), record=record, error_message="")
+    except Exception as error:  # noqa: BLE001 - likewise
+        return _fail(receipt, error, callback.data_id, record=record)
     logger.info("callback=%s receipt=%s data_id=%s", receipt.outcome, receipt.pk, callback.data_id)
+    return True
 
 
-def _record_of(data_id: str, provider: str) -> ModerationRecord | None:
-    for using in record_databases():
-        try:
-            record = ModerationRecord.objects.using(using).filter(public_id=data_id, provider=provider).first()
-        except ValidationError:
-            return None
-        if record is not None:
-            return record
-    return None
+def _apply(record: ModerationRecord, callback: Callback) -> ReceiptOutcome:
+    if callback.verdict is None:
+        # There is news, but no verdict: the record is asked for now, and whatever is wrong is said there.
+        open_rows = ModerationRecord.objects.using(record._state.db).filter(pk=record.pk, status=Status.SUBMITTED)
+        return ReceiptOutcome.APPLIED if open_rows.update(due_at=DatabaseNow()) else ReceiptOutcome.LATE
+    if apply_verdict(record, callback.verdict):
+        return ReceiptOutcome.APPLIED
+    was_applied = record.callback_receipts.filter(outcome=ReceiptOutcome.APPLIED).exists()
+    return ReceiptOutcome.REPEATED if was_applied else ReceiptOutcome.LATE
 
 
-def _was_applied(record: ModerationRecord) -> bool:
-    return record.callback_receipts.filter(outcome=ReceiptOutcome.APPLIED).exists()
+def _fail(receipt: CallbackReceipt, error: Exception, data_id: str, **changes: object) -> bool:
+    logger.error("callback=failed receipt=%s data_id=%s", receipt.pk, data_id, exc_info=error)
+    error_message = storable(f"{type(error).__name__}: {error}")
+    _write(receipt, outcome=ReceiptOutcome.FAILED, error_message=error_message, **changes)
+    return True
+
+
+def _write(receipt: CallbackReceipt, **changes: object) -> None:
+    if _unsettled(receipt).update(**changes):
+        for name, value in changes.items():
+            setattr(receipt, name, value)
+
+
+def _unsettled(receipt: CallbackReceipt) -> QuerySet[CallbackReceipt]:
+    rows = CallbackReceipt.objects.using(receipt._state.db)
+    return rows.filter(pk=receipt.pk, outcome__in=UNSETTLED)
+
+
+def _database_of(data_id: str, provider: str) -> str:
+    """Return where the receipt is to be kept: beside the record; of one database there is nothing to be asked."""
+    databases = list(connections)
+    if len(databases) > 1:
+        databases = record_databases()
+    if len(databases) == 1:
+        return databases[0]
+    return next((using for using in databases if _record_of(data_id, provider, using)), databases[0])
+
+
+def _record_of(data_id: str, provider: str, using: str) -> ModerationRecord | None:
+    try:
+        return ModerationRecord.objects.using(using).filter(public_id=data_id, provider=provider).first()
+    except ValidationError:
+        return None

@@ -20,15 +20,16 @@ from django.utils import timezone
 from ..choices import ErrorCode, FeedbackStatus, Outcome
 from ..clock import DatabaseNow
 from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderRefused, UnsupportedOperation
-from ..models import Decision, Feedback
+from ..models import Decision, Feedback, ModerationRecord
 from ..providers import providers
-from ..results import FeedbackMessage
+from ..results import FeedbackMessage, ImageSource
 from ..signals import feedback_sent
 from .announcements import announce
 from .backoff import MAX_ATTEMPTS, delay_after, delay_while_held
 from .claims import LEASE
 from .gate import allowance, calling, is_outage
 from .provider_states import NotAdmitted
+from .sources import judged_source_for
 from .storable import storable
 
 logger = logging.getLogger("django_imgmod")
@@ -46,17 +47,29 @@ def queue_feedback(decision: Decision) -> Feedback:
     judged = record
     while judged.reused_from:
         judged = judged.reused_from
-    labels = judged.detected_labels.order_by("-confidence", "pk").values_list("label", flat=True)[:MAX_LABELS]
+    seen = judged.detected_labels.order_by("-confidence", "pk").values_list("label", "source")[:MAX_LABELS]
+    source_of = dict(reversed(seen))
+    carrier = _carrier_of(judged.provider)
     message = FeedbackMessage(
         data_id=str(judged.public_id),
-        reference=judged.reference,
+        reference=judged.reference if carrier == judged.provider else "",
         outcome=Outcome(decision.outcome),
-        labels=tuple(dict.fromkeys(labels)),
+        labels=tuple(dict.fromkeys(label for label, _ in seen)),
+        sources=tuple(source_of[label] for label in dict.fromkeys(label for label, _ in seen)),
         note=decision.comment or decision.reason_code,
     )
     return Feedback.objects.using(using).create(
-        decision=decision, provider=judged.provider, payload=asdict(message), due_at=DatabaseNow() + GRACE
+        decision=decision, provider=carrier, payload=asdict(message), due_at=DatabaseNow() + GRACE
     )
+
+
+def _carrier_of(provider: str) -> str:
+    """Return the provider that is told what was decided about another's verdicts, mostly the same one."""
+    try:
+        return providers[provider].feedback_provider
+    except ImgmodConfigurationError:
+        # No reason to refuse the decision: the message waits, and says what is wrong.
+        return provider
 
 
 def send_due_feedback(*, using: str, limit: int = 100, patience: float = 0) -> int:
@@ -92,7 +105,7 @@ def _send(feedback: Feedback, patience: float) -> None:
             )
         message = _message(feedback.payload)
         with calling(provider, patience=patience):
-            providers[provider].send_feedback(message)
+            providers[provider].send_feedback(message, lambda: _judged_source(feedback, message))
     except NotAdmitted as held:
         _postpone(feedback, delay_while_held(held.retry_after), attempt_count=feedback.attempt_count - 1)
     except UnsupportedOperation as error:
@@ -108,10 +121,16 @@ def _send(feedback: Feedback, patience: float) -> None:
         _close(feedback, FeedbackStatus.ACCEPTED, error_code="", error_message="")
 
 
+def _judged_source(feedback: Feedback, message: FeedbackMessage) -> ImageSource | None:
+    rows = ModerationRecord.objects.using(feedback._state.db)
+    judged = rows.filter(public_id=message.data_id).first()
+    return None if judged is None else judged_source_for(providers[feedback.provider], judged)
+
+
 def _message(payload: Mapping[str, Any]) -> FeedbackMessage:
     """Return what ``queue_feedback`` put into the queue."""
-    own = {"outcome": Outcome(payload["outcome"]), "labels": tuple(payload["labels"])}
-    return FeedbackMessage(**{**payload, **own})
+    lists = {name: tuple(payload.get(name, ())) for name in ("labels", "sources")}
+    return FeedbackMessage(**{**payload, **lists, "outcome": Outcome(payload["outcome"])})
 
 
 def _fail(

@@ -32,10 +32,9 @@ def calling(provider: str, *, patience: float = 0) -> Iterator[None]:
     everything that the call raises goes on to the caller. Must not be entered inside a transaction: nobody else
     would see what was agreed.
     """
-    reading = read_state(provider)
+    reading = wait_for_turn(provider, patience)
     if reading.is_held:
         raise left_alone(reading)
-    wait_for_turn(reading, patience)
     if not reading.is_closed:
         become_probe(reading)
     try:

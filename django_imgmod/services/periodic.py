@@ -7,6 +7,7 @@ Any number of processes may call these functions at any time: each piece of work
 from __future__ import annotations
 
 from .alarms import check_alarms
+from .callbacks import apply_waiting_callbacks
 from .decisions import release_expired_claims
 from .feedback import send_due_feedback
 from .passes import take_due_slices
@@ -15,12 +16,16 @@ from .sweep import record_databases
 
 def run_periodic(*, patience: float = 0) -> int:
     """
-    Send the feedback that is due and compare the next slices of rows and records; return how much of it there was.
+    Apply the callbacks that wait, send the feedback that is due and compare the next slices of rows and records;
+    return how much of it there was.
 
     Cheap where nothing is due. Raises what the databases raise.
     """
-    sent = sum(send_due_feedback(using=using, patience=patience) for using in record_databases())
-    return sent + take_due_slices()
+    count = 0
+    for using in record_databases():
+        count += apply_waiting_callbacks(using=using)
+        count += send_due_feedback(using=using, patience=patience)
+    return count + take_due_slices()
 
 
 def run_every_minute() -> None:

@@ -100,7 +100,7 @@ def _work_until_settled(record: ModerationRecord, *, deadline: float) -> None:
     while True:
         claimed = claim(record.public_id, using=using)
         if claimed is not None:
-            work_on(claimed, patience=max(deadline - time.perf_counter(), 0))
+            work_on([claimed], patience=max(deadline - time.perf_counter(), 0))
         record.refresh_from_db()
         remaining = deadline - time.perf_counter()
         # A provider that is busy has not failed.

@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files import File
 from django.core.files.storage import Storage
 from django.db.models import FileField
+from django.urls import NoReverseMatch, reverse
 
 from ..choices import ErrorCode
+from ..conf import imgmod_settings
 from ..decoding import read_facts
 from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderRefused
 from ..models import ModerationRecord
+from ..providers.base import BaseProvider
 from ..results import ImageSource
+from ..seeds import callback_seed
 
 
 def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
@@ -41,6 +46,49 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
         sha256=hashlib.sha256(content).hexdigest(),
         facts=read_facts(content),
     )
+
+
+def source_for(provider: BaseProvider, record: ModerationRecord) -> ImageSource:
+    """Return what a provider is given of a record: its bytes, where they lie, where to answer. Raises as above."""
+    source = read_source(record, max_bytes=provider.max_bytes)
+    if provider.wants_url:
+        source = replace(source, url=_url(_field_of(record).storage, record.file_name))
+    if callback_url := _callback_url(provider.alias):
+        seed = callback_seed(provider.alias, source.data_id)
+        source = replace(source, callback_url=callback_url, seed=seed)
+    return source
+
+
+def judged_source_for(provider: BaseProvider, record: ModerationRecord) -> ImageSource | None:
+    """Return a source again as it was judged; None where the file is gone or holds other bytes by now."""
+    try:
+        source = source_for(provider, record)
+    except FileNotFoundError:
+        return None
+    return source if source.sha256 == record.sha256 else None
+
+
+def _callback_url(alias: str) -> str:
+    base = imgmod_settings.callback_base_url
+    if base is None:
+        return ""
+    try:
+        path = reverse("django_imgmod:callback", args=[alias])
+    except NoReverseMatch as error:
+        raise ImgmodConfigurationError(
+            'IMGMOD["CALLBACK_BASE_URL"] is set, but the site has no address for callbacks. Add to its urls.py: '
+            'path("imgmod/", include("django_imgmod.urls"))'
+        ) from error
+    return base.rstrip("/") + path
+
+
+def _url(storage: Storage, file_name: str) -> str:
+    try:
+        return storage.url(file_name)
+    except NotImplementedError:
+        return ""
+    except Exception as error:
+        raise _StorageError(f'The file "{file_name}" has no URL: {error}') from error
 
 
 def read_digest(record: ModerationRecord) -> str:

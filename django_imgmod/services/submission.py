@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..choices import ErrorCode, Status
 from ..clock import DatabaseNow
@@ -24,22 +25,25 @@ from ..exceptions import (
     RecordConflict,
     UnsupportedOperation,
 )
-from ..models import REFERENCE_LENGTH, SERVICE_LENGTH, ModerationRecord
+from ..models import JUDGED_AS_LENGTH, REFERENCE_LENGTH, SERVICE_LENGTH, ModerationRecord
 from ..providers import providers
-from ..results import Submission
+from ..providers.base import BaseProvider
+from ..results import ImageSource, Submission, Verdict
 from . import gate
 from .announcements import announce_status
 from .backoff import MAX_ATTEMPTS, delay_after, delay_while_held
 from .claims import LEASE, claim, claimed_at
 from .provider_states import NotAdmitted
 from .reuse import reuse
-from .sources import read_source
+from .sources import source_for
 from .storable import storable
 from .transitions import change_status
 from .twins import begin_submission, is_submission_under_way, wake_twins
 from .verdicts import apply_verdict, give_up
 
 logger = logging.getLogger("django_imgmod")
+
+T = TypeVar("T")
 
 # An answer is asked for the less often, the longer it has been waited for.
 POLL_INTERVAL: Final = timedelta(seconds=30)
@@ -57,28 +61,41 @@ def work(public_id: uuid.UUID, *, using: str) -> bool:
     record = claim(public_id, using=using)
     if record is None:
         return False
-    work_on(record)
+    work_on([record])
     return True
 
 
-def work_on(record: ModerationRecord, *, patience: float = 0) -> None:
+def work_on(records: Sequence[ModerationRecord], *, patience: float = 0) -> None:
     """
-    Do what is due on a record that was leased and begun; wait at most ``patience`` seconds for the provider's rate.
+    Do what is due on records that were leased and begun; wait at most ``patience`` seconds for the provider's rate.
 
-    This is the border at which every failure becomes a line in the log and a fact on the record.
+    All are of one provider and of one status, and no more than it takes in one call.
     """
+    sound = []
+    for record in records:
+        with _kept_on(record):
+            _refuse_what_kills(record)
+            sound.append(record)
+    if sound:
+        do = _submit if sound[0].status == Status.PENDING else _poll
+        do(sound, patience)
+
+
+def records_per_call(record: ModerationRecord) -> int:
+    """Return how many records, of the status and the provider of this one, ``work_on`` may be given at once."""
     try:
-        if record.attempt_count > MAX_ATTEMPTS:
-            # Whoever fails says so; whoever is killed does not, and would be killed again.
-            raise ProviderRefused(
-                f'Judging the file "{record.file_name}" was begun {MAX_ATTEMPTS} times and never ended: the worker '
-                "died each time. Look into its log, and for a lack of memory.",
-                code=ErrorCode.INTERNAL,
-            )
-        if record.status == Status.PENDING:
-            _submit(record, patience)
-        else:
-            _poll(record, patience)
+        provider = providers[record.provider]
+    except ImgmodConfigurationError:
+        # That is the record's trouble, and said there.
+        return 1
+    return provider.submissions_per_call if record.status == Status.PENDING else provider.fetches_per_call
+
+
+@contextmanager
+def _kept_on(record: ModerationRecord) -> Iterator[None]:
+    """Be the border at which every failure becomes a line in the log and a fact on the record."""
+    try:
+        yield
     except RecordConflict as conflict:
         logger.info("work=overtaken record=%s %s", record.public_id, conflict)
     except NotAdmitted as held:
@@ -92,13 +109,57 @@ def work_on(record: ModerationRecord, *, patience: float = 0) -> None:
         _fail(record, ErrorCode.INTERNAL, f"{type(error).__name__}: {error}")
 
 
-def _submit(record: ModerationRecord, patience: float) -> None:
+def _refuse_what_kills(record: ModerationRecord) -> None:
+    """Raise where every attempt was begun and none ended: whoever fails says so, whoever is killed does not."""
+    if record.attempt_count > MAX_ATTEMPTS:
+        raise ProviderRefused(
+            f'Judging the file "{record.file_name}" was begun {MAX_ATTEMPTS} times and never ended: the worker died '
+            "each time. Look into its log, and for a lack of memory.",
+            code=ErrorCode.INTERNAL,
+        )
+
+
+def _submit(records: Sequence[ModerationRecord], patience: float) -> None:
+    prepared = []
+    for record in records:
+        with _kept_on(record):
+            source = _prepare(record)
+            if source is not None:
+                prepared.append((record, source))
+    if not prepared:
+        return
+    sources = [source for _, source in prepared]
+    answers = _ask(records[0].provider, lambda provider: provider.submit_many(sources), len(sources), patience)
+    for (record, _), answer in zip(prepared, answers, strict=True):
+        with _kept_on(record):
+            if isinstance(answer, Exception):
+                raise answer
+            _accept(record, answer)
+
+
+def _ask(
+    alias: str, call: Callable[[BaseProvider], Sequence[T | ProviderError]], count: int, patience: float
+) -> Sequence[T | Exception]:
+    """Return what a provider answers about each of several images; the error for each where the call as such fails."""
+    try:
+        provider = providers[alias]
+        with gate.calling(alias, patience=patience):
+            answers = call(provider)
+        if len(answers) != count:
+            raise ProviderProtocolError(f'Provider "{alias}" answered about {len(answers)} images of {count}.')
+    except Exception as error:  # noqa: BLE001 - each record keeps it
+        return [error] * count
+    return answers
+
+
+def _prepare(record: ModerationRecord) -> ImageSource | None:
+    """Return what is to be judged, or None where that is not needed: the record is taken care of then."""
     provider = providers[record.provider]
     try:
-        source = read_source(record, max_bytes=provider.max_bytes)
+        source = source_for(provider, record)
     except FileNotFoundError:
         change_status(record, Status.SUPERSEDED, reason="the file is not there any more")
-        return
+        return None
     known: dict[str, Any] = {
         "sha256": source.sha256,
         "byte_count": source.byte_count,
@@ -113,10 +174,8 @@ def _submit(record: ModerationRecord, patience: float) -> None:
     # What is known is written first, so that it is there to be seen whatever happens next.
     if not begin_submission(record, **known):
         _wait_for_twin(record)
-    elif not reuse(record):
-        with gate.calling(record.provider, patience=patience):
-            submission = provider.submit(source)
-        _accept(record, submission)
+        return None
+    return None if reuse(record) else source
 
 
 def _wait_for_twin(record: ModerationRecord) -> None:
@@ -131,8 +190,9 @@ def _wait_for_twin(record: ModerationRecord) -> None:
 def _accept(record: ModerationRecord, submission: Submission) -> None:
     submitted_at = claimed_at(record)
     reference = submission.reference[:REFERENCE_LENGTH]
+    judged_as = submission.judged_as[:JUDGED_AS_LENGTH]
     if submission.verdict is not None:
-        apply_verdict(record, submission.verdict, reference=reference, submitted_at=submitted_at)
+        apply_verdict(record, submission.verdict, reference=reference, submitted_at=submitted_at, judged_as=judged_as)
         return
     if reference != submission.reference:
         raise ProviderProtocolError(f'Provider "{record.provider}" gave a reference that is too long to be kept.')
@@ -143,6 +203,7 @@ def _accept(record: ModerationRecord, submission: Submission) -> None:
             record,
             Status.SUBMITTED,
             reference=reference,
+            judged_as=judged_as,
             submitted_at=submitted_at,
             due_at=DatabaseNow() + pause,
             lease_until=None,
@@ -159,11 +220,18 @@ def _accept(record: ModerationRecord, submission: Submission) -> None:
     announce_status(record)
 
 
-def _poll(record: ModerationRecord, patience: float) -> None:
-    verdict = None
-    # A provider that cannot be asked had all its time to call back.
-    with suppress(UnsupportedOperation), gate.calling(record.provider, patience=patience):
-        verdict = providers[record.provider].fetch(record.reference)
+def _poll(records: Sequence[ModerationRecord], patience: float) -> None:
+    references = [record.reference for record in records]
+    answers = _ask(records[0].provider, lambda provider: provider.fetch_many(references), len(records), patience)
+    for record, answer in zip(records, answers, strict=True):
+        with _kept_on(record):
+            # A provider that cannot be asked had all its time to call back.
+            if isinstance(answer, Exception) and not isinstance(answer, UnsupportedOperation):
+                raise answer
+            _take_answer(record, None if isinstance(answer, Exception) else answer)
+
+
+def _take_answer(record: ModerationRecord, verdict: Verdict | None) -> None:
     age = claimed_at(record) - (record.submitted_at or record.created_at)
     if verdict is not None:
         apply_verdict(record, verdict)

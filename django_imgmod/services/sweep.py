@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from itertools import islice
 
 from django.db import connections, router
 
 from ..models import ModerationRecord
 from .claims import begin, claim_due, give_back
 from .gate import allowance
-from .submission import work_on
+from .submission import records_per_call, work_on
 
 
 def record_databases() -> list[str]:
@@ -46,10 +47,19 @@ def sweep(*, limit: int = 10, patience: float = 0) -> Generator[ModerationRecord
 
 
 def _work_through(claimed: list[ModerationRecord], patience: float) -> Generator[ModerationRecord, None, None]:
-    """Take each record from the list before it is begun."""
+    """Take the records of each call from the list before they are begun."""
     while claimed:
-        record = claimed.pop(0)
-        if not begin(record):
-            continue
-        work_on(record, patience=patience)
-        yield record
+        records = _records_of_a_call(claimed)
+        for record in records:
+            claimed.remove(record)
+        begun = [record for record in records if begin(record)]
+        if begun:
+            work_on(begun, patience=patience)
+            yield from begun
+
+
+def _records_of_a_call(claimed: Sequence[ModerationRecord]) -> list[ModerationRecord]:
+    """Return the first record, and those that one call of its provider can hold beside it."""
+    first = claimed[0]
+    alike = (record for record in claimed if record.status == first.status)
+    return list(islice(alike, records_per_call(first)))

@@ -96,7 +96,7 @@ class HeldProvider(BaseProvider):
     def fetch(self, reference: str) -> Verdict | None:
         return _here.call.hold("fetch", reference)
 
-    def send_feedback(self, message: FeedbackMessage) -> None:
+    def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         _here.call.hold("feedback", message)
 
 

@@ -20,7 +20,7 @@ from django_imgmod.choices import RiskLevel, Status
 from django_imgmod.models import CallbackReceipt, Feedback, ModerationRecord, ProviderState
 from django_imgmod.providers import providers
 from django_imgmod.results import Callback
-from django_imgmod.services.callbacks import receive_callback
+from django_imgmod.services.callbacks import apply_receipt, receive_callback
 from django_imgmod.services.sweep import sweep
 from tests.hostapp.models import Photo
 from tests.timetravel import fast_forward, seconds_to_next
@@ -157,7 +157,8 @@ def be_away_after_accepting(run: Run) -> None:
         for _ in range((0, 1, 2)[number % TRIES_OF_CALLBACK]):
             verdict = providers["default"].fetch(record.reference)
             assert verdict is not None
-            receive_callback("default", "{}", Callback(data_id=str(record.public_id), verdict=verdict))
+            callback = Callback(data_id=str(record.public_id), verdict=verdict)
+            apply_receipt(receive_callback("default", "{}", callback), callback)
     run.let_pass(3 * DAY)
     run.work()
 

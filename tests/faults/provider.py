@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from json import dumps, loads
 from typing import Any
+from urllib.parse import urlencode
 
 from django_imgmod.choices import RiskLevel
-from django_imgmod.exceptions import ImgmodConfigurationError, ProviderProtocolError
+from django_imgmod.exceptions import CallbackRefused, ImgmodConfigurationError, ProviderProtocolError
 from django_imgmod.providers.http import HttpProvider
-from django_imgmod.results import Detection, FeedbackMessage, ImageSource, Submission, Verdict
+from django_imgmod.results import Callback, Detection, FeedbackMessage, ImageSource, Submission, Verdict
+from django_imgmod.seeds import callback_seed
 
 MODES = ("sync", "async")
+
+
+def callback_body(provider: str, data_id: str, verdict: Mapping[str, Any]) -> str:
+    """Return what the server would send to tell its verdict."""
+    seed = callback_seed(provider, data_id)
+    return urlencode({"data_id": data_id, "seed": seed, "verdict": dumps(verdict)})
 
 
 class LoopbackProvider(HttpProvider):
@@ -59,9 +68,15 @@ class LoopbackProvider(HttpProvider):
     def fetch(self, reference: str) -> Verdict | None:
         return self._verdict(self.send("GET", f"{self.url}/result/{reference}").payload)
 
-    def send_feedback(self, message: FeedbackMessage) -> None:
+    def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         content = {"data_id": message.data_id, "outcome": message.outcome, "labels": message.labels}
         self.send("POST", f"{self.url}/feedback", headers={"Data-Id": message.data_id}, json=content)
+
+    def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
+        data_id = fields.get("data_id", "")
+        if fields.get("seed") not in seeds_of(data_id):
+            raise CallbackRefused("The seed is wrong.")
+        return Callback(data_id=data_id, verdict=self._verdict({"verdict": loads(fields["verdict"])}))
 
     def _verdict(self, payload: Mapping[str, Any]) -> Verdict | None:
         if "verdict" not in payload:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,17 +17,17 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db.models import F
 
-from django_imgmod.choices import Circuit, ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, RiskLevel, Status
+from django_imgmod.choices import Circuit, ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, Status
 from django_imgmod.clock import DatabaseNow
 from django_imgmod.models import CallbackReceipt, Decision, Feedback, ModerationRecord, ProviderState, ReconcilePass
-from django_imgmod.results import Callback, Detection, Verdict
 from django_imgmod.services import passes
 from django_imgmod.services.backoff import MAX_ATTEMPTS
-from django_imgmod.services.callbacks import receive_callback
+from django_imgmod.services.callbacks import apply_waiting_callbacks, authenticate_callback, receive_callback
 from django_imgmod.services.circuit import FAILURES_TO_OPEN
 from django_imgmod.services.decisions import decide
 from tests.hostapp.models import Photo
 
+from .provider import callback_body
 from .server import level_of
 
 INLINE = "django_imgmod.dispatch.InlineDispatcher"
@@ -103,9 +102,10 @@ def call_back() -> None:
     """Be the provider, which tells its verdict about all that it was given."""
     for record in ModerationRecord.objects.exclude(reference=""):
         level = level_of(record.sha256)
-        detections = tuple(Detection(label=label, confidence=90.0) for label in labels_of(level))
-        verdict = Verdict(risk_level=RiskLevel(level), detections=detections)
-        receive_callback(record.provider, json.dumps(level), Callback(data_id=str(record.public_id), verdict=verdict))
+        detections = [{"label": label, "confidence": 90.0} for label in labels_of(level)]
+        body = callback_body(record.provider, str(record.public_id), {"risk_level": level, "detections": detections})
+        receive_callback(record.provider, body, authenticate_callback(record.provider, body))
+    apply_waiting_callbacks(using="default")
 
 
 def labels_of(level: str) -> list[str]:

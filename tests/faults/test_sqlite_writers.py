@@ -18,7 +18,7 @@ from django_imgmod.models import CallbackReceipt, Feedback, ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
 from django_imgmod.results import Callback
-from django_imgmod.services.callbacks import receive_callback
+from django_imgmod.services.callbacks import apply_receipt, receive_callback
 from django_imgmod.services.decisions import decide
 from tests.faults.digesting import verdict_on
 from tests.faults.sites import eventually
@@ -98,7 +98,8 @@ def test_no_transaction_of_ours_begins_by_reading(picture, settings, django_user
     photo.image = picture(3)
     photo.save()
     waiting = ModerationRecord.objects.latest("pk")
-    receive_callback("default", "{}", Callback(data_id=str(waiting.public_id), verdict=verdict_on("0" * 64)))
+    callback = Callback(data_id=str(waiting.public_id), verdict=verdict_on("0" * 64))
+    apply_receipt(receive_callback("default", "{}", callback), callback)
     assert CallbackReceipt.objects.get().outcome == ReceiptOutcome.APPLIED
     ModerationRecord.objects.update(settled_at=DatabaseNow() - timedelta(days=400))
     call_command("imgmod_prune", "--older-than=180d", verbosity=0)

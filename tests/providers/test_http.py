@@ -391,6 +391,16 @@ class TestBody:
         with pytest.raises(ProviderProtocolError, match=r"/submit\) answered with something that is no JSON object"):
             caller.send("POST", f"{server.url}/submit")
 
+    @pytest.mark.parametrize("body", ["", "<h1>Stored</h1>", '{"risk_level"', '{"code": 409}', "x" * 2_100_000])
+    def test_is_not_read_where_the_status_alone_counts(self, server, body):
+        server.behave("submit", "answer", body=body, headers={"ETag": "7"})
+        answer = CodedCaller("cloud").send("PUT", f"{server.url}/submit", data=b"\xff", wants_json=False)
+        assert (answer.status, answer.headers["etag"], answer.payload) == (200, "7", {})
+        server.forget()
+        server.behave("submit", "answer", status=403, body=body)
+        with pytest.raises(ProviderAuthError, match=r"\(HTTP 403\)"):
+            CodedCaller("cloud").send("PUT", f"{server.url}/submit", wants_json=False)
+
     def test_that_nobody_asked_to_be_packed_is_not_unpacked(self, caller):
         packed = gzip.compress(b'{"risk_level": "none"}')
         head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()

@@ -98,7 +98,7 @@ class TestApplied:
         monkeypatch.setattr(callbacks, "apply_verdict", look)
         with pytest.raises(KeyboardInterrupt):
             call_back(submitted)
-        assert stored == [(ReceiptOutcome.RECEIVED, BODY, submitted.pk)]
+        assert stored == [(ReceiptOutcome.RECEIVED, BODY, None)]
 
     def test_record_may_be_in_any_database(self, upload):
         dummy().script(RuntimeError("not now"))
