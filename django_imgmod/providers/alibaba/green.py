@@ -1,0 +1,207 @@
+"""Green, the first generation (2018-05-09)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ...choices import Outcome
+from ...conf import imgmod_settings
+from ...exceptions import CallbackRefused, ImgmodConfigurationError, ProviderError, UnsupportedOperation
+from ...results import Callback, FeedbackMessage, ImageSource, Submission, Verdict
+from .answers import Judged
+from .answers1 import by_data_id, by_reference, read_accepted1, read_callback1, read_task1, read_tasks1
+from .base import AlibabaProvider
+from .checksums import check_crypt_type, is_genuine
+from .labels import FEEDBACK_SCENES, SCENES, feedback_scene
+from .limits import GREEN as LIMITS
+from .locating import Location, locate
+from .regions import GREEN
+from .uploads import ask_token1
+
+PATHS: Final[Mapping[str, str]] = {
+    "ImageSyncScan": "/green/image/scan",
+    "ImageAsyncScan": "/green/image/asyncscan",
+    "ImageAsyncScanResults": "/green/image/results",
+    "ImageScanFeedback": "/green/image/feedback",
+}
+# Seconds.
+POLL_AFTER: Final = 5.0
+# Results are kept for an hour: "Asynchronous moderation".
+POLL_DESPITE_CALLBACK: Final = 1800.0
+MAX_IMAGES: Final = 50
+MAX_NOTE: Final = 500
+
+_SUGGESTIONS: Final[Mapping[Outcome, str]] = {Outcome.PASS: "pass", Outcome.BLOCK: "block"}
+
+
+class GreenProvider(AlibabaProvider):
+    """
+    Have pictures judged by the first generation of Alibaba Cloud's image moderation.
+
+    OPTIONS: those of ``AlibabaProvider``, and
+
+    - ``scenes`` (default "porn", "terrorism" and "ad"): of "porn", "terrorism", "ad", "qrcode", "live" and "logo";
+      each has its price
+    - ``biz_type``: a scenario of the console
+    - ``is_asynchronous`` (default True): the answer comes by callback, where ``CALLBACK_BASE_URL`` and ``uid`` are
+      set, and is asked for otherwise; False has it in the answer to the request
+    - ``interval`` and ``max_frames`` (together): which frames of an animation are judged; the first otherwise
+    - ``images_per_request`` (default 10, at most 50)
+
+    Source: "Synchronous moderation", "Asynchronous moderation" and "/green/image/feedback".
+    """
+
+    generation = GREEN
+    max_bytes = 64 * 1024 * 1024
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        scenes: Sequence[str] = FEEDBACK_SCENES,
+        biz_type: str = "",
+        is_asynchronous: bool = True,
+        interval: int | None = None,
+        max_frames: int | None = None,
+        images_per_request: int = 10,
+        **options: Any,
+    ) -> None:
+        super().__init__(alias, **options)
+        if isinstance(scenes, str) or not scenes or not set(scenes) <= SCENES.keys():
+            raise self._wrong("scenes", f"must be a list of {', '.join(SCENES)}, not {scenes!r}")
+        if (interval is None) != (max_frames is None):
+            raise self._wrong("interval", 'and OPTIONS["max_frames"] belong together')
+        if images_per_request not in range(1, MAX_IMAGES + 1):
+            raise self._wrong("images_per_request", f"must be 1 to {MAX_IMAGES}, not {images_per_request!r}")
+        check_crypt_type(self.options.crypt_type)
+        self.scenes = tuple(dict.fromkeys(scenes))
+        self.biz_type = biz_type
+        self.is_asynchronous = is_asynchronous
+        self.images_per_request = images_per_request
+        self.fetches_per_call = images_per_request
+        self._frames = {} if max_frames is None else {"interval": interval, "maxFrames": max_frames}
+
+    @property
+    def submissions_per_call(self) -> int:  # type: ignore[override]  # as the settings are at the time
+        # One request has one seed for all its callbacks, and here each picture has its own.
+        return 1 if self._has_callbacks and imgmod_settings.callback_base_url else self.images_per_request
+
+    @property
+    def _has_callbacks(self) -> bool:
+        return self.is_asynchronous and bool(self.options.uid)
+
+    @property
+    def service(self) -> str:
+        parts = ["1", self.options.region, "+".join(self.scenes), self.biz_type, str(self._frames.get("maxFrames", ""))]
+        return "/".join(parts).rstrip("/")
+
+    def submit(self, source: ImageSource) -> Submission:
+        (answer,) = self.submit_many([source])
+        if isinstance(answer, ProviderError):
+            raise answer
+        return answer
+
+    def submit_many(self, sources: Sequence[ImageSource]) -> list[Submission | ProviderError]:
+        places = {source.data_id: self._located(source) for source in sources}
+        located = {data_id: place for data_id, place in places.items() if isinstance(place, Location)}
+        answers: dict[str, Submission | ProviderError] = {
+            data_id: place for data_id, place in places.items() if isinstance(place, ProviderError)
+        }
+        if located:
+            callback = self._callback(sources[0])
+            judged = self._scan(located, callback)
+            for (data_id, place), one in zip(located.items(), judged, strict=True):
+                answers[data_id] = _submission(one, place, has_callback=bool(callback))
+        return [answers[source.data_id] for source in sources]
+
+    def fetch(self, reference: str) -> Verdict | None:
+        (answer,) = self.fetch_many([reference])
+        if isinstance(answer, ProviderError):
+            raise answer
+        return answer
+
+    def fetch_many(self, references: Sequence[str]) -> list[Verdict | ProviderError | None]:
+        payload = self.call_green(PATHS["ImageAsyncScanResults"], list(references))
+        judged = read_tasks1(payload, scenes=self.scenes, where=self._at())
+        return [one.answer for one in by_reference(judged, references, where=self._at())]
+
+    def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
+        try:
+            parts = read_callback1(fields)
+        except ValueError as error:
+            raise CallbackRefused(f"{self!r}: {error}") from error
+        uid, crypt_type = self.options.uid, self.options.crypt_type
+        if not uid or not is_genuine(parts.checksum, uid, seeds_of(parts.data_id), parts.content, crypt_type):
+            raise CallbackRefused(f"{self!r}: the checksum is not right.")
+        answer = read_task1(parts.element, scenes=self.scenes, where=self._at()).answer
+        return Callback(data_id=parts.data_id, verdict=answer if isinstance(answer, Verdict) else None)
+
+    def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
+        suggestion = _SUGGESTIONS.get(message.outcome)
+        if suggestion is None:
+            raise UnsupportedOperation(f'Green takes no feedback that says "{message.outcome}".')
+        pairs = zip(message.labels, message.sources or ("",) * len(message.labels), strict=False)
+        seen = [scene for label, source in pairs if (scene := feedback_scene(label, source))]
+        body = {
+            "suggestion": suggestion,
+            "scenes": list(dict.fromkeys(seen)) or [scene for scene in self.scenes if scene in FEEDBACK_SCENES],
+            "taskId": message.reference,
+            "note": message.note[:MAX_NOTE],
+        }
+        if not body["scenes"]:
+            raise UnsupportedOperation(f"Green takes feedback about {', '.join(FEEDBACK_SCENES)} alone.")
+        # Only with a picture does the next one like it profit.
+        if source := read_source():
+            body["url"] = _url_of(locate(self, source, LIMITS, ask_token1))
+        self.call_green(PATHS["ImageScanFeedback"], {name: value for name, value in body.items() if value})
+
+    def diagnose(self) -> str:
+        ask_token1(self)
+        how = "asynchronous" if self.is_asynchronous else "synchronous"
+        return f"Green at {self.host}, scenes {', '.join(self.scenes)}, {how}"
+
+    def _located(self, source: ImageSource) -> Location | ProviderError:
+        """Return where a picture lies, or its own error; what fails for all of them is raised."""
+        try:
+            return locate(self, source, LIMITS, ask_token1)
+        except ProviderError as error:
+            if error.retryable:
+                raise
+            return error
+
+    def _callback(self, source: ImageSource) -> dict[str, str]:
+        if not source.callback_url or not self._has_callbacks:
+            return {}
+        return {"callback": source.callback_url, "seed": source.seed, "cryptType": self.options.crypt_type}
+
+    def _scan(self, located: Mapping[str, Location], callback: Mapping[str, str]) -> list[Judged]:
+        tasks = [{"dataId": data_id, "url": _url_of(place), **self._frames} for data_id, place in located.items()]
+        body = {"scenes": list(self.scenes), "tasks": tasks, **callback}
+        if self.biz_type:
+            body["bizType"] = self.biz_type
+        operation = "ImageAsyncScan" if self.is_asynchronous else "ImageSyncScan"
+        payload = self.call_green(PATHS[operation], body)
+        if self.is_asynchronous:
+            judged = read_accepted1(payload, where=self._at())
+        else:
+            judged = read_tasks1(payload, scenes=self.scenes, where=self._at())
+        return by_data_id(judged, list(located), where=self._at())
+
+    def _wrong(self, name: str, words: str) -> ImgmodConfigurationError:
+        return ImgmodConfigurationError(f'Provider "{self.alias}": OPTIONS["{name}"] {words}.')
+
+
+def _url_of(location: Location) -> str:
+    return location.url or f"oss://{location.bucket}/{location.object_name}"
+
+
+def _submission(judged: Judged, place: Location, *, has_callback: bool) -> Submission | ProviderError:
+    if isinstance(judged.answer, ProviderError):
+        return judged.answer
+    return Submission(
+        reference=judged.reference,
+        verdict=judged.answer,
+        poll_after=POLL_DESPITE_CALLBACK if has_callback else POLL_AFTER,
+        judged_as=place.judged_as,
+    )

@@ -1,0 +1,249 @@
+"""Both providers against the emulator, over a real connection: pictures go there, and verdicts come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from threading import Event
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from PIL import Image
+
+from django_imgmod.canary import canary_png, draw_canary
+from django_imgmod.choices import FeedbackStatus, Outcome, ReceiptOutcome, RiskLevel, Status
+from django_imgmod.emulator import Emulator, Fault, Judge, serve
+from django_imgmod.exceptions import (
+    CallbackRefused,
+    ImgmodConfigurationError,
+    ProviderAuthError,
+    ProviderError,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from django_imgmod.models import CallbackReceipt, Feedback, ModerationRecord
+from django_imgmod.providers import providers
+from django_imgmod.providers.alibaba.checksums import checksum
+from django_imgmod.results import FeedbackMessage, ImageSource
+from django_imgmod.seeds import acceptable_seeds
+from django_imgmod.services.decisions import decide
+from django_imgmod.services.feedback import send_due_feedback
+from django_imgmod.services.periodic import run_periodic
+from django_imgmod.services.sweep import sweep
+from django_imgmod.signals import callback_stored
+from tests.hostapp.models import Photo
+from tests.providers.pictures import encoded, landscape
+from tests.timetravel import fast_forward
+
+KEY = {"access_key_id": "id", "access_key_secret": "secret"}
+UID = "1234567890123456"
+TWO = "django_imgmod.providers.alibaba.ImageModeration2Provider"
+ONE = "django_imgmod.providers.alibaba.GreenProvider"
+BOTH = pytest.mark.parametrize("backend", [TWO, ONE])
+HIGH = canary_png("high")
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator({"id": "secret"}, uid=UID, judge=Judge(has_engine=False), callback_delay=0) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def address(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve(emulator) as address:
+        yield f"http://{address}"
+
+
+@pytest.fixture
+def use(settings: Any, address: str) -> Callable[..., Any]:
+    """Return a function that puts a provider into the settings, and returns it."""
+
+    def put(backend: str, alias: str = "default", **options: Any) -> Any:
+        entry = {"BACKEND": backend, "OPTIONS": {"endpoint": address, "uid": UID, **KEY, **options}}
+        old = settings.IMGMOD.get("PROVIDERS", {})
+        settings.IMGMOD = {
+            **settings.IMGMOD,
+            "PROVIDERS": {**old, alias: entry},
+            "DISPATCHER": "django_imgmod.dispatch.SweepDispatcher",
+        }
+        return providers[alias]
+
+    return put
+
+
+def source(content: bytes = HIGH, data_id: str = "picture-1", **more: Any) -> ImageSource:
+    return ImageSource(data_id=data_id, file_name="a.png", content=content, sha256="0" * 64, **more)
+
+
+def plain() -> bytes:
+    return encoded(Image.new("RGB", (300, 200), "teal"), "PNG")
+
+
+@BOTH
+class TestJudging:
+    @pytest.mark.parametrize(("level", "expected"), [("high", RiskLevel.HIGH), ("medium", RiskLevel.MEDIUM)])
+    def test_synchronous(self, use, backend, level, expected):
+        submission = use(backend, is_asynchronous=False).submit(source(canary_png(level)))
+        assert submission.verdict.risk_level == expected
+        assert submission.verdict.detections
+        assert submission.judged_as == ""
+
+    def test_nothing_found(self, use, backend):
+        verdict = use(backend, is_asynchronous=False).submit(source(plain())).verdict
+        assert verdict.risk_level == RiskLevel.NONE
+
+    def test_asynchronous_answer_is_asked_for(self, use, backend):
+        provider = use(backend)
+        submission = provider.submit(source())
+        assert submission.verdict is None
+        assert submission.poll_after == {TWO: 30, ONE: 5}[backend]
+        assert provider.fetch(submission.reference) is None
+        assert provider.fetch(submission.reference).risk_level == RiskLevel.HIGH
+
+    def test_what_it_does_not_take_is_judged_as_a_copy(self, use, backend):
+        canary = draw_canary("high").convert("CMYK")
+        submission = use(backend, is_asynchronous=False).submit(source(encoded(canary, "JPEG")))
+        assert submission.judged_as == "a JPEG copy of 512 x 512 pixels"
+        assert submission.verdict.risk_level == RiskLevel.HIGH
+
+    def test_no_secret_is_kept_with_the_answer(self, use, backend):
+        verdict = use(backend, is_asynchronous=False).submit(source()).verdict
+        assert "Signature" not in str(verdict.raw)
+        assert "secret" not in repr(providers["default"])
+
+
+@BOTH
+class TestTrouble:
+    def test_wrong_key(self, use, backend):
+        with pytest.raises(ProviderAuthError, match="access key"):
+            use(backend, access_key_secret="other").submit(source())
+
+    def test_throttled(self, use, backend, emulator):
+        provider = use(backend)
+        provider.submit(source())
+        operation = {TWO: "ImageAsyncModeration", ONE: "ImageAsyncScan"}[backend]
+        emulator.faults.add(Fault(name="throttled", value="2000", operation=operation))
+        with pytest.raises(ProviderThrottled) as caught:
+            provider.submit(source())
+        assert caught.value.retry_after == 2
+
+    @pytest.mark.parametrize("value", ["html", "empty", "half"])
+    def test_garbage_is_an_error_and_no_verdict(self, use, backend, emulator, value):
+        provider = use(backend, is_asynchronous=False)
+        emulator.faults.add(Fault(name="garbage", value=value, operation="ImageModeration"))
+        emulator.faults.add(Fault(name="garbage", value=value, operation="ImageSyncScan"))
+        with pytest.raises(ProviderError):
+            provider.submit(source())
+
+    def test_emulator_that_fails_says_so_and_gives_no_verdict(self, use, backend, emulator, monkeypatch, caplog):
+        def fail(*args: Any) -> None:
+            raise ImgmodConfigurationError("The weights are others.")
+
+        provider = use(backend, is_asynchronous=False)
+        monkeypatch.setattr(Judge, "judge", fail)
+        with pytest.raises(ProviderUnavailable):
+            provider.submit(source())
+        assert "The weights are others." in caplog.text
+
+    def test_unknown_reference_is_an_error(self, use, backend):
+        with pytest.raises(ProviderError):
+            assert use(backend).fetch("no-such-reference") is None
+
+    @pytest.mark.parametrize("options", [{"interval": 2}, {"source": "ftp"}, {"region": "mars", "endpoint": ""}])
+    def test_wrong_options_say_which(self, use, backend, options):
+        with pytest.raises(ImgmodConfigurationError, match=next(iter(options))):
+            use(backend, **options)
+
+
+class TestSeveralAtOnce:
+    def test_one_request_for_several_pictures(self, use, emulator):
+        provider = use(ONE, images_per_request=3)
+        submissions = provider.submit_many([source(HIGH, "a"), source(plain(), "b"), source(HIGH[:40], "c")])
+        assert isinstance(submissions[2], ProviderError)
+        references = [submission.reference for submission in submissions[:2]]
+        assert provider.fetch_many(references) == [None, None]
+        verdicts = provider.fetch_many(references)
+        assert [verdict.risk_level for verdict in verdicts] == [RiskLevel.HIGH, RiskLevel.NONE]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+class TestFeedback:
+    def message(self, outcome: Outcome) -> FeedbackMessage:
+        return FeedbackMessage(
+            data_id="a", reference="", outcome=outcome, labels=("porn_porn",), sources=("porn",), note="why"
+        )
+
+    @pytest.mark.parametrize(
+        ("is_canary", "outcome", "expected"),
+        [(True, Outcome.PASS, RiskLevel.NONE), (False, Outcome.BLOCK, RiskLevel.HIGH)],
+    )
+    def test_changes_the_next_verdict_on_the_same_picture(self, use, is_canary, outcome, expected):
+        provider = use(ONE, is_asynchronous=False, scenes=["porn"])
+        content = HIGH if is_canary else encoded(landscape(), "PNG")
+        assert provider.submit(source(content)).verdict.risk_level != expected
+        provider.send_feedback(self.message(outcome), lambda: source(content))
+        assert provider.submit(source(content)).verdict.risk_level == expected
+
+    def test_of_the_second_generation_is_unsupported_and_says_so(self, use, django_user_model, picture):
+        use(TWO, is_asynchronous=False)
+        assert self.decided(picture, django_user_model).status == FeedbackStatus.UNSUPPORTED
+        assert "feedback_provider" in Feedback.objects.get().error_message
+
+    def test_is_carried_by_the_first_for_the_second(self, use, django_user_model, picture):
+        use(ONE, alias="carrier", scenes=["porn"])
+        use(TWO, is_asynchronous=False, feedback_provider="carrier")
+        feedback = self.decided(picture, django_user_model)
+        assert (feedback.provider, feedback.status) == ("carrier", FeedbackStatus.ACCEPTED)
+        assert feedback.payload["reference"] == ""
+
+    def decided(self, picture: Any, django_user_model: Any) -> Feedback:
+        Photo.objects.create(image=picture())
+        list(sweep())
+        record = ModerationRecord.objects.get()
+        assert record.status == Status.PASSED, record.error_message
+        decide(record, Outcome.BLOCK, decided_by=django_user_model.objects.create(username="m"))
+        fast_forward(60)
+        send_due_feedback(using="default")
+        return Feedback.objects.get()
+
+
+@BOTH
+def test_callback_is_authentic_for_its_own_record_and_content_alone(use, backend):
+    provider = use(backend)
+    content = '{"dataId": "a", "code": 200, "RiskLevel": "none", "results": []}'
+    [seed] = acceptable_seeds("default", "a")
+    names = {TWO: ("Checksum", "Content"), ONE: ("checksum", "content")}[backend]
+    fields = dict(zip(names, (checksum(UID, seed, content).upper(), content), strict=True))
+    assert provider.read_callback(fields, partial(acceptable_seeds, "default")).data_id == "a"
+    with pytest.raises(CallbackRefused):
+        provider.read_callback(fields, partial(acceptable_seeds, "other"))
+    for forged in (content.replace('"a"', '"b"'), content.replace("none", "low"), "", "[]", "[" * 100_000):
+        with pytest.raises(CallbackRefused):
+            provider.read_callback({**fields, names[1]: forged}, partial(acceptable_seeds, "default"))
+
+
+@BOTH
+@pytest.mark.django_db(databases=["default", "other"], transaction=True)
+def test_from_an_upload_to_a_callback(live_server, settings, use, backend):
+    """The emulator calls the site, which stores what it says; the worker applies it."""
+    use(backend)
+    settings.IMGMOD = {**settings.IMGMOD, "CALLBACK_BASE_URL": live_server.url}
+    is_stored = Event()
+
+    def note(**kwargs: Any) -> None:
+        is_stored.set()
+
+    callback_stored.connect(note)
+    Photo.objects.create(image=ContentFile(HIGH, name="a.png"))
+    list(sweep())
+    record = ModerationRecord.objects.get()
+    assert record.status == Status.SUBMITTED, record.error_message
+    assert is_stored.wait(20)
+    assert CallbackReceipt.objects.get().outcome == ReceiptOutcome.RECEIVED
+    run_periodic()
+    record.refresh_from_db()
+    assert (record.status, record.risk_level) == (Status.BLOCKED, RiskLevel.HIGH)
+    assert CallbackReceipt.objects.get().outcome == ReceiptOutcome.APPLIED
