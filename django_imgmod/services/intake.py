@@ -21,6 +21,7 @@ from ..choices import Status
 from ..models import ModerationRecord, current_key
 from ..registry import WatchedField
 from ..signals import work_due
+from .deadlocks import repeat
 from .insertion import insert_unless_current
 
 
@@ -147,6 +148,10 @@ def _write(target: Target, name: str, *, has_record: bool = True) -> uuid.UUID |
     if name:
         # Looked up before anything is written: on SQLite a transaction that begins by reading may not get to write.
         _content_type_id(target)
+    return repeat(lambda: _write_once(target, name, has_record=has_record), using=target.record_db)
+
+
+def _write_once(target: Target, name: str, *, has_record: bool) -> uuid.UUID | None:
     if not has_record:
         return open_record(target, name) if name else None
     with transaction.atomic(using=target.record_db, savepoint=False):

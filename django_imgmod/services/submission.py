@@ -33,6 +33,7 @@ from . import gate
 from .announcements import announce_status
 from .backoff import MAX_ATTEMPTS, delay_after, delay_while_held
 from .claims import LEASE, claim, claimed_at
+from .deadlocks import repeat
 from .provider_states import NotAdmitted
 from .reuse import reuse
 from .sources import source_for
@@ -58,7 +59,7 @@ def work(public_id: uuid.UUID, *, using: str) -> bool:
 
     Never raises because of the record, its file or its provider.
     """
-    record = claim(public_id, using=using)
+    record = repeat(lambda: claim(public_id, using=using), using=using)
     if record is None:
         return False
     work_on([record])
@@ -198,20 +199,19 @@ def _accept(record: ModerationRecord, submission: Submission) -> None:
         raise ProviderProtocolError(f'Provider "{record.provider}" gave a reference that is too long to be kept.')
     # Who is not to be asked calls back. Should that be lost, time runs out for it as for everyone.
     pause = MAX_WAIT if submission.poll_after is None else timedelta(seconds=submission.poll_after)
+    changes = {
+        "reference": reference,
+        "judged_as": judged_as,
+        "submitted_at": submitted_at,
+        "due_at": DatabaseNow() + pause,
+        "lease_until": None,
+        "lease_owner": "",
+        "attempt_count": 0,
+        "error_code": "",
+        "error_message": "",
+    }
     try:
-        change_status(
-            record,
-            Status.SUBMITTED,
-            reference=reference,
-            judged_as=judged_as,
-            submitted_at=submitted_at,
-            due_at=DatabaseNow() + pause,
-            lease_until=None,
-            lease_owner="",
-            attempt_count=0,
-            error_code="",
-            error_message="",
-        )
+        repeat(lambda: change_status(record, Status.SUBMITTED, **changes), using=str(record._state.db))
     except RecordConflict:
         # The callback was faster than the answer; feedback still needs the provider's name for the submission.
         rows = ModerationRecord.objects.using(record._state.db)

@@ -20,6 +20,7 @@ from ..choices import Status
 from ..clock import DatabaseNow
 from ..models import ModerationRecord
 from ..signals import work_due
+from .deadlocks import repeat
 
 # A request that brings a verdict is not to do the work of all who wait for it.
 MAX_WOKEN: Final = 10
@@ -34,6 +35,10 @@ def begin_submission(record: ModerationRecord, **changes: Any) -> bool:
     without being with the provider any more, settled or dead, loses it to the next. What is known of the bytes must
     be looked up afterwards: until then the twin may have been settled. ``changes`` are written in either case.
     """
+    return repeat(lambda: _begin_submission(record, changes), using=str(record._state.db))
+
+
+def _begin_submission(record: ModerationRecord, changes: Mapping[str, Any]) -> bool:
     if _take(record, changes):
         return True
     _holders(record).exclude(_is_with_provider()).update(submission_key=None)

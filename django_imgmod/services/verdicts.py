@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from ..choices import Outcome, RiskLevel, Status
@@ -19,6 +19,7 @@ from ..policy import Policy, Ruling
 from ..results import Detection, Verdict
 from ..signals import verdict_received
 from .announcements import announce, announce_status
+from .deadlocks import is_repeatable
 from .storable import storable
 from .transitions import change_status
 from .twins import wake_twins
@@ -48,7 +49,9 @@ def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling 
     while record.is_open:
         try:
             _settle(record, verdict, ruling or policy_of(record).judge(verdict), columns)
-        except RecordConflict:
+        except (RecordConflict, OperationalError) as error:
+            if not isinstance(error, RecordConflict) and not is_repeatable(error, using=str(record._state.db)):
+                raise
             # As likely as not it was only accepted by its provider meanwhile, and waits for this very verdict.
             if not _reread(record):
                 return False
