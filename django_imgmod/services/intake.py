@@ -11,6 +11,7 @@ import copy
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, router, transaction
@@ -23,6 +24,10 @@ from ..registry import WatchedField
 from ..signals import work_due
 from .deadlocks import repeat
 from .insertion import insert_unless_current
+
+# Each look but the first follows a save of the same row by another process. A row that never comes to rest is left to
+# ``imgmod_reconcile``.
+MAX_LOOKS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +112,16 @@ def confirm(target: Target) -> None:
 
     Two processes that save the same row may run their handlers in the other order than their updates, and a row that
     was deleted behind Django's back leaves a current record that stands in the way of the next one with its key.
-    Whoever is last to look here sees the final state and mends it.
+    Whoever writes looks again afterwards: the last one to look sees the final state.
     """
-    stored = _stored_name(target)
-    record = _current_records([target]).get(target.key)
-    public_id = record.public_id if record and record.is_open else None
-    if (record.file_name if record else "") != stored:
-        public_id = _write(target, stored)
-    if public_id is not None:
-        work_due.send(ModerationRecord, public_id=public_id, using=target.record_db)
+    for _ in range(MAX_LOOKS):
+        stored = _stored_name(target)
+        record = _current_records([target]).get(target.key)
+        if (record.file_name if record else "") == stored:
+            if record and record.is_open:
+                work_due.send(ModerationRecord, public_id=record.public_id, using=target.record_db)
+            return
+        _write(target, stored)
 
 
 def _stored_name(target: Target) -> str:
@@ -139,24 +145,26 @@ def _current_records(targets: Collection[Target]) -> dict[str | None, Moderation
 def _replace(target: Target, name: str, *, has_record: bool = True) -> None:
     """Put a record of ``name`` in the place of the current one, and have it worked on after the commit."""
     _write(target, name, has_record=has_record)
-    if name:
-        _confirm_on_commit(target)
+    _confirm_on_commit(target)
 
 
-def _write(target: Target, name: str, *, has_record: bool = True) -> uuid.UUID | None:
+def _write(target: Target, name: str, *, has_record: bool = True) -> None:
     """Supersede the current record, if there may be one, and open one of ``name``, if there is a file."""
     if name:
         # Looked up before anything is written: on SQLite a transaction that begins by reading may not get to write.
         _content_type_id(target)
-    return repeat(lambda: _write_once(target, name, has_record=has_record), using=target.record_db)
+    repeat(lambda: _write_once(target, name, has_record=has_record), using=target.record_db)
 
 
-def _write_once(target: Target, name: str, *, has_record: bool) -> uuid.UUID | None:
+def _write_once(target: Target, name: str, *, has_record: bool) -> None:
     if not has_record:
-        return open_record(target, name) if name else None
+        if name:
+            open_record(target, name)
+        return
     with transaction.atomic(using=target.record_db, savepoint=False):
         _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
-        return open_record(target, name) if name else None
+        if name:
+            open_record(target, name)
 
 
 def _content_type_id(target: Target) -> int:
