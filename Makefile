@@ -9,17 +9,20 @@ BIN    := $(VENV)/bin
 MANAGE := $(BIN)/python example_project/manage.py
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
+# Otherwise the site of demo-alibaba takes any free port.
+DEMO_SERVED := $(if $(filter 0,$(SERVE)),,--serve --port $(PORT))
+
 # Touched after an installation, so that the next one waits until pyproject.toml changes.
 EXAMPLE_INSTALLED := $(VENV)/example-installed
 DEV_INSTALLED     := $(VENV)/dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types clean free-port
+.PHONY: help demo demo-alibaba test lint types clean free-port
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: PYTHON=$(PYTHON) (makes $(VENV)), PORT=$(PORT), SERVE=0 (demo stops after the table)"
+	@echo "Variables: PYTHON=$(PYTHON) (makes $(VENV)), PORT=$(PORT), SERVE=0 (demos stop after their tables)"
 
 demo: free-port $(EXAMPLE_INSTALLED) ## Fill the example site with pictures, show what became of them, serve it
 	@echo "Bringing the database up to date"
@@ -29,6 +32,14 @@ ifneq ($(SERVE),0)
 	@echo
 	@$(MANAGE) runserver --noreload 127.0.0.1:$(PORT)
 endif
+
+# A site of its own, made anew: the last emulator is gone, and what it was told with it.
+demo-alibaba: free-port $(EXAMPLE_INSTALLED) ## Have the same pictures judged by an emulator of Alibaba Cloud, serve the site
+	@echo "Making a site of its own in var/alibaba"
+	@rm -rf var/alibaba
+	@unset DATABASE_URL MEDIA_ROOT CACHE_ROOT; \
+		export VAR_ROOT="$(CURDIR)/var/alibaba" IMGMOD_DISPATCHER=django_imgmod.dispatch.SweepDispatcher; \
+		$(MANAGE) migrate --verbosity 0 && exec $(MANAGE) demo_alibaba $(DEMO_SERVED)
 
 test: $(DEV_INSTALLED) ## Run the tests on SQLite
 	@$(BIN)/python -m pytest
@@ -47,7 +58,7 @@ clean: ## Remove the environment, the example's database and pictures, and cache
 free-port:
 ifneq ($(SERVE),0)
 	@$(PYTHON) -c 'import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", $(PORT)))' 2>/dev/null \
-		|| { echo "Port $(PORT) is not free. Choose another one: make demo PORT=8001" >&2; exit 1; }
+		|| { echo "Port $(PORT) is not free. Choose another one: make $(MAKECMDGOALS) PORT=8001" >&2; exit 1; }
 endif
 
 $(BIN)/python:

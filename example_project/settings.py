@@ -5,6 +5,7 @@ The variables are listed in README.md beside this file.
 """
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -12,8 +13,8 @@ env = environ.Env()
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # Whatever the site writes; git-ignored.
-VAR = CHECKOUT / "var"
-VAR.mkdir(exist_ok=True)
+VAR = Path(env.str("VAR_ROOT", default=str(CHECKOUT / "var")))
+VAR.mkdir(parents=True, exist_ok=True)
 
 DEBUG = env.bool("DEBUG", default=True)
 # A key that everybody knows is for playing only: without DEBUG the site insists on one of its own.
@@ -55,11 +56,19 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db("DATABASE_URL")
     if "DATABASE_URL" in env.ENVIRON
     else {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR / "db.sqlite3"}
 }
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # The site and its worker both write: docs/databases.md.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL",
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 # Where the provider "later" keeps its answers: any process may ask for them.
 CACHES = {
     "default": {
@@ -99,4 +108,7 @@ IMGMOD = {
         # Out of order, to see what becomes of a picture then.
         "unreachable": {"BACKEND": "django_imgmod.providers.dummy.DummyProvider", "OPTIONS": {"is_down": True}},
     },
+    "DISPATCHER": env.str("IMGMOD_DISPATCHER", default="django_imgmod.dispatch.InlineDispatcher"),
+    # Where the provider in the cloud can call this site; without it, the worker asks for the answers.
+    "CALLBACK_BASE_URL": env.str("IMGMOD_CALLBACK_BASE_URL", default="") or None,
 }

@@ -74,6 +74,12 @@ def qr_code_on_a_wall() -> bytes:
     return encoded(wall, "JPEG", quality=90)
 
 
+def smaller_sticker(side: int, *, quality: int) -> bytes:
+    """The wall with the sticker as it comes back from elsewhere: scaled, and compressed anew."""
+    with Image.open(io.BytesIO(qr_code_on_a_wall())) as image:
+        return encoded(image.resize((side, side), Image.Resampling.LANCZOS), "JPEG", quality=quality)
+
+
 def animated_gif() -> bytes:
     """A slow pan over the sky. It plays once: what moves for ever disturbs readers."""
     sky = opened("hubble_deep_field.jpg")

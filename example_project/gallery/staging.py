@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.management.base import CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from django_imgmod.models import ModerationRecord
+from django_imgmod.models import CallbackReceipt, ModerationRecord
 from django_imgmod.shortcuts import image_record
 
 from .models import PICTURE_MODELS, Picture, folder_of
@@ -37,6 +39,12 @@ class Saved:
     record: ModerationRecord
     milliseconds: float
     """From the call of ``save()`` until it came back: writing, judging and deciding."""
+
+
+def require_debug() -> None:
+    """Raise ``CommandError`` where this is no place for a demo."""
+    if not settings.DEBUG:
+        raise CommandError("The demo makes logins with well-known passwords: it runs only with DEBUG on.")
 
 
 def make_users() -> User:
@@ -66,6 +74,7 @@ def remove_pictures() -> int:
     records = ModerationRecord.objects.filter(is_of_demo)
     for file_name in (names := set(records.values_list("file_name", flat=True))):
         default_storage.delete(file_name)
+    CallbackReceipt.objects.filter(record__in=records).delete()
     records.delete()
     return len(names)
 

@@ -1,14 +1,18 @@
 from pathlib import Path
 
+import pytest
+
 from .site import DUMMY, ExampleSite
 
 
-def test_pages_of_the_example_site(tmp_path: Path) -> None:
-    """The tests in pages.py need the example's own settings, so they run in a process of their own."""
+@pytest.mark.parametrize("name", ["pages.py", "acts.py"])
+def test_under_the_settings_of_the_example(tmp_path: Path, name: str) -> None:
+    """These tests need the example's own settings, so they run in a process of their own."""
     site = ExampleSite(tmp_path, IMGMOD_BACKEND=DUMMY)
 
     result = site.python(
-        "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "--ds=example_project.settings", "tests/example/pages.py"
+        *("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "--ds=example_project.settings"),
+        f"tests/example/{name}",
     )
 
     assert result.returncode == 0, result.stdout + result.stderr

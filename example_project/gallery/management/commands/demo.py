@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Any, Final
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 
@@ -18,8 +17,9 @@ from django_imgmod.exceptions import ImgmodConfigurationError, ImgmodError
 from django_imgmod.models import ModerationRecord
 from django_imgmod.providers import providers
 from example_project.gallery.pictures import SAMPLES
-from example_project.gallery.staging import Saved, make_users, remove_pictures, save_pictures
-from example_project.gallery.tables import Column, Style, line
+from example_project.gallery.reporting import addresses_of, format_of, labels_of, style_of
+from example_project.gallery.staging import Saved, make_users, remove_pictures, require_debug, save_pictures
+from example_project.gallery.tables import Column, line
 from example_project.gallery.wording import explanation
 
 COLUMNS: Final = (
@@ -41,8 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", default="8000", help="Only for the addresses that are printed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.DEBUG:
-            raise CommandError("The demo makes logins with well-known passwords: it runs only with DEBUG on.")
+        require_debug()
         # The table says the same, more clearly.
         logging.getLogger("django_imgmod").setLevel(logging.CRITICAL)
         self._say_who_judges()
@@ -72,7 +71,7 @@ class Command(BaseCommand):
         self.stdout.write(self.style.MIGRATE_HEADING(line(COLUMNS, [column.heading for column in COLUMNS])))
         self.stdout.write("─" * WIDTH)
         for one in saved:
-            style = self._style_of(one.record)
+            style = style_of(one.record, self.style)
             self.stdout.write(line(COLUMNS, list(_cells(one)), {"Risk": style, "Status": style}))
             if _needs_a_word(one.record, usual):
                 for text in wrap(explanation(one.record), WIDTH - 4):
@@ -89,26 +88,12 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS("Every status occurred."))
 
     def _print_addresses(self, port: str) -> None:
-        site = f"http://127.0.0.1:{port}/"
-        rows = (
-            ("Gallery", site, "for everybody"),
-            ("Upload", f"{site}upload/", "log in as editor, password editor"),
-            ("Admin", f"{site}admin/", "as moderator, password moderator; or as admin, password admin"),
-        )
         self.stdout.write("\n")
-        for name, address, login in rows:
-            self.stdout.write(f"{name:<8} {address:<30} {login}")
+        for text in addresses_of(f"http://127.0.0.1:{port}/"):
+            self.stdout.write(text)
         command = " ".join(map(os.path.relpath, (sys.executable, sys.argv[0])))
         self.stdout.write('The "submitted" one is answered a minute from now, by:')
         self.stdout.write(f"  {command} imgmod_worker --once")
-
-    def _style_of(self, record: ModerationRecord) -> Style:
-        styles: dict[str, Style] = {
-            Status.PASSED: self.style.SUCCESS,
-            Status.IN_REVIEW: self.style.WARNING,
-            Status.BLOCKED: self.style.ERROR,
-        }
-        return styles.get(record.status, self.style.HTTP_INFO)
 
 
 def _needs_a_word(record: ModerationRecord, usual: list[str]) -> bool:
@@ -119,10 +104,9 @@ def _needs_a_word(record: ModerationRecord, usual: list[str]) -> bool:
 def _cells(saved: Saved) -> Iterator[str]:
     record = saved.record
     yield saved.title
-    pixels = f"{record.width} x {record.height}" if record.width else ""
-    yield f"{record.image_format or '-'} {pixels}".strip()
+    yield format_of(record)
     yield "" if record.byte_count is None else filesizeformat(record.byte_count).replace("\xa0", " ")
-    yield ", ".join(map(str, record.detected_labels.order_by("-confidence"))) or "-"
+    yield labels_of(record)
     yield record.risk_level or "-"
     yield record.status
     yield f"{saved.milliseconds:.0f}"
