@@ -41,6 +41,7 @@ class Emulator:
     | judge              | what it thinks of pictures; a ``Judge`` with the engine, where that is installed        |
     | per_second         | requests in any second for each key and operation; any number if not given              |
     | processing_answers | how often a task that is asked for is said to be still worked on, whatever it is        |
+    | is_code_in_status  | the service's codes are the HTTP status too; else that is 200: sources differ           |
     | region             | the only one for which a V4 signature of an upload holds; any if not given              |
     | endpoint           | the URL of the buckets; if not given, where the request for credentials came to         |
     | callback_delay     | seconds until a callback is sent, and                                                   |
@@ -62,6 +63,7 @@ class Emulator:
         judge: Judge | None = None,
         per_second: int | None = None,
         processing_answers: int = 1,
+        is_code_in_status: bool = False,
         region: str = "",
         endpoint: str = "",
         callback_delay: float = DELAY_SECONDS,
@@ -82,6 +84,7 @@ class Emulator:
             sender=self.sender,
             faults=self.faults,
             endpoint=endpoint,
+            is_code_in_status=is_code_in_status,
         )
         self._green1 = Green1(backstage, clock, processing_answers=processing_answers)
         self._green2 = Green2(backstage, clock, processing_answers=processing_answers)

@@ -58,11 +58,14 @@ class Backstage:
     endpoint: str
     """Where the buckets are, ``http://127.0.0.1:8000``; empty for where the request came to."""
 
-    def read(self, source: str | Place, limits: Limits, fault: Fault | None = None) -> bytes:
+    is_code_in_status: bool
+    """Whether the status of an answer is the service's code, and not 200 whatever that says."""
+
+    def read(self, source: str | Place, limits: Limits, fault: Fault | None = None, *, referer: str = "") -> bytes:
         """Return the bytes of a picture. Raises ``PictureError``."""
         if fault is not None and fault.name == "not-fetchable":
             raise PictureError(cast("FetchFailure", fault.value), "The picture is not fetched: a fault was asked for.")
-        return self.pictures.read(source, limits)
+        return self.pictures.read(source, limits, referer=referer)
 
     def look(
         self,
@@ -72,9 +75,10 @@ class Backstage:
         interval: int,
         max_frames: int,
         fault: Fault | None = None,
+        referer: str = "",
     ) -> list[Judgement]:
         """Return the judgement of each frame. Raises ``PictureError``."""
-        content = self.read(source, limits, fault)
+        content = self.read(source, limits, fault, referer=referer)
         try:
             frames = split_frames(content, limits, interval=interval, max_frames=max_frames)
             return [self.judge.judge(frame) for frame in frames]

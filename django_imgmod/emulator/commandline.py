@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_keys(parser.add_argument_group("whom it knows"))
     _add_behaviour(parser.add_argument_group("what it does"))
+    _add_pace(parser.add_argument_group("how fast"))
 
 
 def _add_keys(group: argparse._ArgumentGroup) -> None:
@@ -92,6 +93,17 @@ def _add_behaviour(group: argparse._ArgumentGroup) -> None:
         "machine is connected to.",
     )
     group.add_argument(
+        "--code-in-status",
+        action="store_true",
+        help="Answer with the service's code as the HTTP status too; sources differ (default: the status is 200).",
+    )
+    group.add_argument(
+        "--no-engine", action="store_false", dest="has_engine", help="Recognise the canaries alone, which is fast."
+    )
+
+
+def _add_pace(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--per-second",
         type=_count(1),
         metavar="N",
@@ -110,9 +122,6 @@ def _add_behaviour(group: argparse._ArgumentGroup) -> None:
         default=DELAY_SECONDS,
         metavar="SECONDS",
         help="How long a callback waits before it is sent (default: %(default)s).",
-    )
-    group.add_argument(
-        "--no-engine", action="store_false", dest="has_engine", help="Recognise the canaries alone, which is fast."
     )
 
 
@@ -135,6 +144,7 @@ def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
         judge=judge,
         per_second=options["per_second"],
         processing_answers=options["processing_answers"],
+        is_code_in_status=options["code_in_status"],
         callback_delay=options["callback_delay"],
     )
     with emulator, _until_stopped() as stopped, ExitStack() as stack:

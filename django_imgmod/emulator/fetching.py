@@ -1,8 +1,9 @@
 """
 What the emulator asks of others: pictures by their URL, and callbacks.
 
-It must not be a way into anybody's network: it connects to this machine, and to hosts that it was told about. What a
-name resolves to is checked, and the connection goes to the address that was checked.
+It must not be a way into anybody's network: it connects to this machine, and to hosts that it was told about. A name is
+looked for among these before any resolver hears of it; then what it resolves to is checked, and the connection goes to
+the address that was checked.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _FAILURES: Final[dict[int, FetchFailure]] = {
 _PORTS: Final = {"http": http.client.HTTP_PORT, "https": http.client.HTTPS_PORT}
 # What is not to be encoded, or is already.
 _SAFE: Final = "/%:@!$&'()*+,;=~-._?"
+_SAFE_IN_HEADER: Final = f"{_SAFE} #[]"
 _PORTION: Final = 64 * 1024
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": f"django-imgmod-emulator/{__version__}"}
 
@@ -79,9 +81,11 @@ def fetch(
     """
     Return what lies at a URL, after at most ``timeout`` seconds in all and as at most ``max_bytes``.
 
-    ``allowed_hosts`` are names or addresses, without a port; this machine always is one. Raises ``FetchError``.
+    ``allowed_hosts`` are names or addresses, without a port; this machine always is one, by an address or as
+    ``localhost``. ``referer`` is sent as the header of that name, percent-encoded where it has to be. Raises
+    ``FetchError``.
     """
-    headers = {"Referer": referer} if referer else {}
+    headers = {"Referer": quote(referer, _SAFE_IN_HEADER)} if referer else {}
     where = _place(url)
     with _exchange("GET", where, allowed_hosts, timeout=timeout, headers=headers) as answer:
         if answer.status != HTTPStatus.OK:
@@ -132,30 +136,49 @@ def _place(url: str) -> _Place:
 
 def _addresses(place: _Place, allowed_hosts: Collection[str]) -> list[str]:
     """Return the addresses that one may connect to, in the resolver's order. Raises ``FetchError``."""
+    is_listed = place.host.lower() in {host.lower().rstrip(".") for host in allowed_hosts}
+    # A question to the resolver leaves this machine, and its name may be a message.
+    if not (is_listed or _is_here(place.host)):
+        raise _not_allowed(place)
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
         raise FetchError("failed", f'The host "{place.host}" is not known.') from error
-    is_listed = place.host.lower() in {host.lower().rstrip(".") for host in allowed_hosts}
     addresses = [str(address[0]) for *_, address in found]
     if allowed := [address for address in addresses if _may_connect(address, is_listed, place.host)]:
         return allowed
-    raise FetchError(
+    raise _not_allowed(place)
+
+
+def _not_allowed(place: _Place) -> FetchError:
+    return FetchError(
         "not_allowed",
         f'The emulator connects to this machine alone, not to "{place.host}". '
         "Name the host with --allow-host where it is to be reached.",
     )
 
 
+def _is_here(host: str) -> bool:
+    """Return whether a host is this machine by its very name, so that nobody has to be asked."""
+    try:
+        return _address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def _may_connect(text: str, is_listed: bool, host: str) -> bool:
-    # A scope belongs to link-local addresses.
-    address: Address = ipaddress.ip_address(text.partition("%")[0])
-    address = getattr(address, "ipv4_mapped", None) or address
+    address = _address(text)
     if address.is_loopback:
         return True
     # A listed name that resolves to where clouds keep their credentials has been turned against us.
     is_odd = address.is_link_local or address.is_multicast or address.is_unspecified
     return is_listed and (not is_odd or text == host)
+
+
+def _address(text: str) -> Address:
+    # A scope belongs to link-local addresses.
+    address: Address = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 class _Connection(http.client.HTTPConnection):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from .authentication import Clock
 from .backstage import Backstage, Call
 from .faults import Fault
 from .fields import CallbackWish
-from .judging import SceneResult
+from .judging import Judgement
 from .objects import BUCKET
 from .parameters1 import ScanTask, read_feedback, read_object, read_scan, read_task_ids
 from .pictures import PictureError, PictureFailure, picture_error_of
@@ -78,7 +78,8 @@ class Green1:
                 raise ServiceFailure(*THROTTLED)
             data = _OPERATIONS[call.operation](self, call)
         except ServiceFailure as failure:
-            return json_answer({"code": failure.code, "msg": failure.message, "requestId": new_request_id()})
+            payload = {**_said((failure.code, failure.message)), "requestId": new_request_id()}
+            return json_answer(payload, status=failure.code if self._backstage.is_code_in_status else 200)
         return json_answer({**_said(OK), "requestId": new_request_id(), **({} if data is None else {"data": data})})
 
     def close(self) -> None:
@@ -106,11 +107,7 @@ class Green1:
             )
         except PictureError as error:
             return {**_said(CODES[error.kind]), **_names(task, task_id), "extras": {}, "results": []}
-        gravest = [
-            (scene, max((one.scenes[scene] for one in judgements), key=lambda result: GRAVITY.index(result.suggestion)))
-            for scene in scenes
-        ]
-        results = [_result(scene, result) for scene, result in gravest]
+        results = [_result(scene, judgements, task.url) for scene in scenes]
         return {**_said(OK), **_names(task, task_id), "extras": {}, "results": results}
 
     def _call_back(self, wish: CallbackWish | None, fault: Fault | None, element: Element) -> None:
@@ -177,8 +174,21 @@ def _names(task: ScanTask, task_id: str) -> Element:
     return {**({"dataId": task.data_id} if task.data_id else {}), "taskId": task_id, "url": task.url}
 
 
-def _result(scene: str, result: SceneResult) -> Element:
-    return {"scene": scene, "label": result.label, "suggestion": result.suggestion, "rate": result.rate}
+def _result(scene: str, judgements: Sequence[Judgement], url: str) -> Element:
+    """Return the gravest of what is said in one scene, and of several frames those of which it is said."""
+    said = [judgement.scenes[scene] for judgement in judgements]
+    gravest = max(said, key=lambda result: GRAVITY.index(result.suggestion))
+    element: Element = {
+        "scene": scene,
+        "label": gravest.label,
+        "suggestion": gravest.suggestion,
+        "rate": gravest.rate,
+    }
+    if len(said) > 1:
+        # A frame has no words of its own here, a rate alone.
+        element["frames"] = [{"rate": one.rate, "url": url} for one in said if one[:2] == gravest[:2]]
+    codes = [code for judgement in judgements for code in judgement.codes] if scene == "qrcode" else []
+    return {**element, "qrcodeData": list(dict.fromkeys(codes))} if codes else element
 
 
 def _new_task_id() -> str:

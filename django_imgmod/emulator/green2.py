@@ -13,7 +13,7 @@ from .authentication import Clock
 from .backstage import Backstage, Call
 from .faults import Fault
 from .fields import CallbackWish
-from .judging import Judgement, Label
+from .judging import GRAVITY, Judgement, Label, gravest_of_each
 from .objects import BUCKET
 from .parameters2 import Moderation, read_info_types, read_moderation, read_req_id
 from .pictures import PictureError, PictureFailure
@@ -38,7 +38,6 @@ CODES: Final[Mapping[PictureFailure, tuple[int, str]]] = {
     "too_large": (406, "the picture is too large"),
     "bad_format": (407, "the format of the picture is not supported"),
 }
-GRAVITY: Final = ("none", "low", "medium", "high")
 NOTHING: Final = "nonLabel"
 LIBRARY: Final = "_lib"
 
@@ -74,7 +73,8 @@ class Green2:
             payload = operation.run(self, call, operation.parameters(call.request))
         except ServiceFailure as failure:
             payload = _said((failure.code, failure.message))
-        return json_answer({**payload, "RequestId": new_request_id()})
+        status = payload["Code"] if self._backstage.is_code_in_status else 200
+        return json_answer({**payload, "RequestId": new_request_id()}, status=status)
 
     def close(self) -> None:
         self._tasks.close()
@@ -89,16 +89,19 @@ class Green2:
     def _moderate_batch(self, call: Call, given: Mapping[str, str]) -> Payload:
         moderation = read_moderation(given, is_batch=True)
         try:
-            payload = _found(moderation, self._look(moderation, call.fault))
+            judgements = self._look(moderation, call.fault)
         except PictureError as error:
             raise ServiceFailure(*CODES[error.kind]) from error
-        data = payload["Data"]
+        lines = _lines([label for judgement in judgements for label in judgement.labels])
+        found = {
+            "RiskLevel": _worst(judgements),
+            # In this operation's answer, labels have no level of their own.
+            "Result": [{name: value for name, value in line.items() if name != "RiskLevel"} for line in lines],
+        }
         # One judge answers for all services.
-        data["Results"] = [
-            {"Service": service, "RiskLevel": data["RiskLevel"], "Result": data["Result"]}
-            for service in moderation.services
-        ]
-        return payload
+        ext = _ext(lines, moderation.info_types)
+        results = [{"Service": service, **found, "Ext": ext} for service in moderation.services]
+        return {**_said(OK), "Data": {**_data_id(moderation), **found, "Results": results}}
 
     def _moderate_later(self, call: Call, given: Mapping[str, str]) -> Payload:
         moderation = read_moderation(given, is_async=True)
@@ -122,6 +125,7 @@ class Green2:
             interval=moderation.interval,
             max_frames=moderation.max_frames,
             fault=fault,
+            referer=moderation.referer,
         )
 
     def _call_back(self, wish: CallbackWish | None, req_id: str, fault: Fault | None, payload: Payload) -> None:
@@ -195,15 +199,19 @@ def _said(code: tuple[int, str]) -> Payload:
 
 
 def _names(moderation: Moderation, req_id: str) -> Payload:
-    return {"ReqId": req_id, **({"DataId": moderation.data_id} if moderation.data_id else {})}
+    return {"ReqId": req_id, **_data_id(moderation)}
+
+
+def _data_id(moderation: Moderation) -> Payload:
+    return {"DataId": moderation.data_id} if moderation.data_id else {}
 
 
 def _found(moderation: Moderation, judgements: Sequence[Judgement], *, req_id: str = "") -> Payload:
     """Return the result of a picture; without a ``req_id``, as the synchronous operation says it."""
     result = _lines([label for judgement in judgements for label in judgement.labels])
     data: Payload = {
-        **_names(moderation, req_id),
-        "RiskLevel": max((judgement.risk_level for judgement in judgements), key=GRAVITY.index),
+        **(_names(moderation, req_id) if req_id else _data_id(moderation)),
+        "RiskLevel": _worst(judgements),
         "Result": result,
     }
     if req_id or len(judgements) > 1:
@@ -211,23 +219,26 @@ def _found(moderation: Moderation, judgements: Sequence[Judgement], *, req_id: s
         frames = [{"Result": _lines(judgement.labels), **url} for judgement in judgements]
         data |= {"FrameNum": len(frames), "Frame": json.dumps(frames)}
     if not req_id:
-        del data["ReqId"]
         data["Ext"] = _ext(result, moderation.info_types)
     return {**_said(OK), "Data": data}
 
 
+def _worst(judgements: Sequence[Judgement]) -> str:
+    return max((judgement.risk_level for judgement in judgements), key=GRAVITY.index)
+
+
 def _lines(labels: Sequence[Label]) -> list[Payload]:
-    """Return each label once, with its highest confidence, and that there is none only where there is none."""
-    strongest: dict[str, Label] = {}
-    for label in labels:
-        known = strongest.setdefault(label.name, label)
-        if (label.confidence or 0) > (known.confidence or 0):
-            strongest[label.name] = label
-    if len(strongest) > 1:
-        strongest.pop(NOTHING, None)
+    """Return each label once, as its gravest one, and that there is none only where there is none."""
+    gravest = gravest_of_each(labels)
     return [
-        {"Label": label.name, "Confidence": label.confidence, "Description": label.description}
-        for label in strongest.values()
+        {
+            "Label": label.name,
+            "Confidence": label.confidence,
+            "Description": label.description,
+            "RiskLevel": label.risk_level,
+        }
+        for label in gravest
+        if label.name != NOTHING or len(gravest) == 1
     ]
 
 

@@ -53,7 +53,9 @@ class Oss:
         self._objects.put(*place, content)
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest().upper()
         # No x-oss-hash-crc64ecma: the SDK would compare it with its own.
-        return Answer(headers={"ETag": f'"{etag}"', "x-oss-request-id": new_request_id()})
+        return Answer(
+            headers={"Content-Type": "application/xml", "ETag": f'"{etag}"', "x-oss-request-id": new_request_id()}
+        )
 
 
 def locate(request: Request) -> Place:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..providers.alibaba.answers import parsed
 from ..providers.alibaba.labels import FEEDBACK_SCENES, SCENES
+from ..providers.strictjson import parsed
 from .fields import (
     HTTP_URL,
     MAX_URL,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..providers.alibaba.answers import parsed
+from ..providers.strictjson import parsed
 from .fields import HTTP_URL, MAX_URL, BadField, CallbackWish, Problem, read_callback, read_number, read_text
 from .oss import Place
 from .wire import ServiceFailure
@@ -30,6 +30,9 @@ class Moderation:
 
     interval: int
     max_frames: int
+    referer: str
+    """Empty where none was sent."""
+
     info_types: tuple[str, ...]
     callback: CallbackWish | None
 
@@ -45,13 +48,13 @@ def read_moderation(given: Mapping[str, str], *, is_async: bool = False, is_batc
         service = read_text(given, "Service", pattern=pattern, is_needed=True)
         parameters = _read_parameters(read_text(given, "ServiceParameters", is_needed=True))
         interval, max_frames = _read_frames(parameters)
-        read_text(parameters, "referer", max_length=MAX_REFERER)
         return Moderation(
             services=tuple(service.split(",")),
             picture=_read_picture(parameters),
             data_id=read_text(parameters, "dataId", pattern=r"[A-Za-z0-9_.-]+", max_length=MAX_DATA_ID),
             interval=interval,
             max_frames=max_frames,
+            referer=read_text(parameters, "referer", max_length=MAX_REFERER),
             info_types=_read_info_types(read_text(parameters, "infoType")),
             callback=read_callback(parameters) if is_async else None,
         )

@@ -38,18 +38,22 @@ class Pictures:
         self._objects = objects
         self._allowed_hosts = allowed_hosts
 
-    def read(self, source: str | Place, limits: Limits) -> bytes:
-        """Return the bytes at a URL, ``oss://bucket/name`` too, or of an object. Raises ``PictureError``."""
+    def read(self, source: str | Place, limits: Limits, *, referer: str = "") -> bytes:
+        """
+        Return the bytes at a URL, ``oss://bucket/name`` too, or of an object. Raises ``PictureError``.
+
+        ``referer`` is told to the host of a URL.
+        """
         if isinstance(source, str) and source.startswith(OSS_URL):
             bucket, _, name = source.removeprefix(OSS_URL).partition("/")
             source = Place(bucket, name)
-        content = self._fetched(source, limits) if isinstance(source, str) else self._stored(source)
+        content = self._fetched(source, limits, referer) if isinstance(source, str) else self._stored(source)
         _check(content, limits)
         return content
 
-    def _fetched(self, url: str, limits: Limits) -> bytes:
+    def _fetched(self, url: str, limits: Limits, referer: str) -> bytes:
         try:
-            return fetch(url, self._allowed_hosts, max_bytes=limits.max_bytes)
+            return fetch(url, self._allowed_hosts, max_bytes=limits.max_bytes, referer=referer)
         except FetchError as error:
             raise PictureError(error.kind, str(error)) from error
 

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, Protocol
 from django.utils.http import parse_http_date
 
 from ..providers.alibaba import signing
-from .wire import Refusal, Request, filled, filled_pairs
+from .wire import Pairs, Refusal, Request, filled, filled_pairs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +190,8 @@ class Rpc:
                 raise incomplete(f'The parameter {name} must be "{value}".')
         if missing := [name for name in ("AccessKeyId", "Signature") if not given.get(name)]:
             raise incomplete(f"The query needs {' and '.join(missing)}.")
+        if _signature_count(request.query) > 1:
+            raise incomplete("The query must have one Signature.")
         return Claim(
             key_id=given["AccessKeyId"],
             signature=given["Signature"],
@@ -205,10 +207,17 @@ class Rpc:
         # It is signed as parameters; of a body that is no form nothing would be.
         if request.body and not request.is_form:
             raise Refusal("SignatureDoesNotMatch", "A body must be a form: of any other one nothing is signed.")
+        if _signature_count(request.form):
+            raise Refusal("SignatureDoesNotMatch", "A Signature belongs into the query: in a form it is not signed.")
 
     def expect(self, request: Request, claim: Claim, secret: str) -> Expected:
         signed = signing.rpc_string_to_sign(request.method, [*filled_pairs(request.query), *filled_pairs(request.form)])
         return Expected(signing.rpc_signature(secret, signed), signed)
+
+
+def _signature_count(pairs: Pairs) -> int:
+    # It is the one parameter that a signature cannot be of.
+    return sum(name == "Signature" for name, _ in pairs)
 
 
 def _needed_nonce(nonce: str, name: str) -> str:

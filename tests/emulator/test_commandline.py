@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from django_imgmod.emulator import commandline
 from django_imgmod.emulator.__main__ import main
 from django_imgmod.providers.alibaba import GreenProvider, ImageModeration2Provider
 from django_imgmod.results import ImageSource
+
+from .signed import acs3
 
 LAST_LINE = "Ctrl-C"
 ADDRESS = re.compile(r"emulated at (http://\S+)")
@@ -113,14 +116,27 @@ def test_nobody_answers_after_the_end(monkeypatch):
         requests.post(urls[0], timeout=10)
 
 
+def ask(url: str, **options: Any) -> int:
+    """Return the status of the answer to a request that is signed with the key that it says it has."""
+    key = {"key_id": commandline.ACCESS_KEY_ID, "secret": commandline.ACCESS_KEY_SECRET, **options}
+    host = url.removeprefix("http://")
+    draft = acs3("DescribeUploadToken", **key, now=datetime.now(UTC), host=host)
+    return requests.post(url, headers=draft.headers, timeout=10).status_code
+
+
 def test_faults_are_named_and_happen(monkeypatch):
-    """Even those come after the checks, which nothing can switch off."""
-    answers: list[requests.Response] = []
-    arguments = ("--no-engine", "--fault", "5xx@ImageModeration", "--fault=slow=2x3")
-    said = run(monkeypatch, *arguments, act=lambda url: answers.append(requests.post(url, timeout=10)))[1]
-    assert "It does wrong: 5xx=503 at ImageModeration." in said
-    assert "It does wrong: slow=2, 3 times." in said
-    assert answers[0].status_code == 400
+    statuses: list[int] = []
+    arguments = ("--no-engine", "--fault", "5xx=502@DescribeUploadTokenx1", "--fault=slow=0x3")
+    said = run(monkeypatch, *arguments, act=lambda url: statuses.extend([ask(url), ask(url)]))[1]
+    assert "It does wrong: 5xx=502 at DescribeUploadToken, 1 times." in said
+    assert "It does wrong: slow=0, 3 times." in said
+    assert statuses == [502, 200]
+
+
+def test_faults_come_after_the_checks(monkeypatch):
+    statuses: list[int] = []
+    run(monkeypatch, "--no-engine", "--fault", "5xx", act=lambda url: statuses.append(ask(url, secret="another")))
+    assert statuses == [400]
 
 
 def test_options_reach_the_emulator(monkeypatch):
@@ -136,11 +152,12 @@ def test_options_reach_the_emulator(monkeypatch):
         monkeypatch,
         *("--no-engine", "--access-key-id=me", "--access-key-secret=quiet", "--security-token=T", "--uid=42"),
         *("--allow-host=photos.example", "--allow-host=site.example", "--per-second=7", "--processing-answers=0"),
-        *("--callback-delay=1.5",),
+        *("--callback-delay=1.5", "--code-in-status"),
     )
     assert made[0]["arguments"] == ({"me": "quiet"}, {"me": "T"}, "42")
     assert made[0]["allowed_hosts"] == ["photos.example", "site.example"]
     assert (made[0]["per_second"], made[0]["processing_answers"], made[0]["callback_delay"]) == (7, 0, 1.5)
+    assert made[0]["is_code_in_status"] is True
 
 
 def test_own_secrets_are_not_shown(monkeypatch):

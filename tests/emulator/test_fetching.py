@@ -50,6 +50,22 @@ def test_referer_is_sent_where_there_is_one(listener):
 
 
 @pytest.mark.parametrize(
+    ("referer", "sent"),
+    [
+        ("https://site.example/a%20b?x=1#[y]", "https://site.example/a%20b?x=1#[y]"),
+        ("a b", "a b"),
+        ("图", "%E5%9B%BE"),
+        ("a\r\nX-Other: 1", "a%0D%0AX-Other: 1"),
+    ],
+)
+def test_referer_is_one_header_whatever_is_in_it(listener, referer, sent):
+    fetch(listener.url, referer=referer)
+    headers = listener.next().headers
+    assert headers["referer"] == sent
+    assert "x-other" not in headers
+
+
+@pytest.mark.parametrize(
     ("given_path", "path"),
     [
         ("", "/"),
@@ -88,25 +104,46 @@ def test_what_is_no_acceptable_url(url):
     assert failure(url).kind == "not_allowed"
 
 
+ELSEWHERE = ["10.0.0.1", "192.168.1.1", "8.8.8.8", "169.254.169.254", "0.0.0.0", "::", "fe80::1%lo", "::ffff:10.0.0.1"]  # noqa: S104
+
+
 @pytest.mark.parametrize(
-    "address",
-    ["10.0.0.1", "192.168.1.1", "8.8.8.8", "169.254.169.254", "0.0.0.0", "::", "fe80::1%lo", "::ffff:10.0.0.1"],  # noqa: S104
+    "host",
+    [
+        "photos.example",
+        "localhost.photos.example",
+        "127.0.0.1.photos.example",
+        # A resolver would take each of these for 127.0.0.1.
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        *(f"[{address}]" if ":" in address else address for address in ELSEWHERE),
+    ],
 )
-def test_name_that_leads_elsewhere_is_refused(monkeypatch, address):
-    resolve_to(monkeypatch, address)
-    error = failure("http://photos.example/a.png?signature=secret")
+def test_host_that_is_not_allowed_is_refused_before_any_resolver_hears_of_it(monkeypatch, host):
+    asked: list[Any] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: asked.append(args) or 1 / 0)
+    error = failure(f"http://{host}/a.png?signature=secret", "other.example", "localhost.example")
     assert error.kind == "not_allowed"
-    assert "photos.example" in str(error)
+    assert host.strip("[]") in str(error)
     assert "secret" not in str(error)
+    assert asked == []
 
 
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_name_of_this_machine_that_leads_elsewhere_is_refused(monkeypatch, address):
+    resolve_to(monkeypatch, address)
+    assert failure("http://localhost/a.png").kind == "not_allowed"
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "localhost."])
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "127.8.9.10", "::ffff:127.0.0.1"])
-def test_name_that_leads_here_is_connected_to_where_it_leads(monkeypatch, address):
+def test_name_of_this_machine_is_connected_to_where_it_leads(monkeypatch, name, address):
     resolve_to(monkeypatch, address)
     connected: list[Any] = []
     monkeypatch.setattr(socket, "create_connection", lambda place, timeout: connected.append(place) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        fetch("http://photos.example:8123/a.png")
+        fetch(f"http://{name}:8123/a.png")
     assert connected == [(address, 8123)]
 
 
@@ -119,7 +156,7 @@ def test_connection_goes_to_the_address_that_was_checked(monkeypatch, listener):
         return resolve(next(answers) if host == "photos.example" else host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", found)
-    fetch(listener.url.replace("127.0.0.1", "photos.example"))
+    fetch(listener.url.replace("127.0.0.1", "photos.example"), ["photos.example"])
     assert listener.next().headers["host"].startswith("photos.example:")
     assert next(answers) == "10.0.0.1"
 
@@ -129,7 +166,7 @@ def test_of_several_addresses_only_this_machine_is_connected_to(monkeypatch):
     connected: list[Any] = []
     monkeypatch.setattr(socket, "create_connection", lambda place, timeout: connected.append(place[0]) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        fetch("http://photos.example/")
+        fetch("http://localhost/")
     assert connected == ["127.0.0.1"]
 
 
@@ -154,7 +191,7 @@ def test_name_that_nobody_knows(monkeypatch):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    error = failure("http://photos.example/a.png")
+    error = failure("http://photos.example/a.png", "photos.example")
     assert (error.kind, "photos.example" in str(error)) == ("failed", True)
 
 

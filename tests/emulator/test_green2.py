@@ -89,6 +89,7 @@ class TestModeration:
         data = data_of(moderate({**of(name), "dataId": "a-1_b.c"}).send(stored))
         assert (data["DataId"], data["RiskLevel"], data["Result"][0]["Label"]) == ("a-1_b.c", level, label)
         assert (data["Result"][0]["Confidence"] is None) == (level == "none")
+        assert [line["RiskLevel"] for line in data["Result"]] == [level]
         assert {"Frame", "ReqId"}.isdisjoint(data)
 
     def test_does_not_echo_what_was_not_sent(self, stored):
@@ -97,7 +98,15 @@ class TestModeration:
     def test_fetches_a_picture(self, emulator, listener):
         listener.answer(body=canary_png("high"))
         assert data_of(moderate({"imageUrl": f"{listener.url}/a%20b.png?x=1"}).send(emulator))["RiskLevel"] == "high"
-        assert listener.next().path == "/a%20b.png?x=1"
+        arrival = listener.next()
+        assert arrival.path == "/a%20b.png?x=1"
+        assert "referer" not in arrival.headers
+
+    @pytest.mark.parametrize("sign", [moderate, moderate_later])
+    def test_tells_the_host_of_a_picture_the_referer_that_it_was_given(self, emulator, listener, sign):
+        listener.answer(body=picture())
+        data_of(sign({"imageUrl": listener.url, "referer": "www.example.com"}).send(emulator))
+        assert listener.next().headers["referer"] == "www.example.com"
 
     def test_looks_at_frames_where_it_is_asked_to(self, emulator):
         output = io.BytesIO()
@@ -106,9 +115,9 @@ class TestModeration:
         emulator.objects.put(BUCKET, "upload/animated.png", output.getvalue())
         assert data_of(moderate(of("animated")).send(emulator))["RiskLevel"] == "none"
         data = data_of(moderate({**of("animated"), "interval": 1, "maxFrameNum": 3}).send(emulator))
-        labels = {line["Label"] for line in data["Result"]}
+        levels = [(line["Label"], line["RiskLevel"]) for line in data["Result"]]
         assert (data["RiskLevel"], data["FrameNum"]) == ("high", 3)
-        assert labels == {"sexual_partialNudity", "pornographic_adultContent"}
+        assert levels == [("pornographic_adultContent", "high"), ("sexual_partialNudity", "medium")]
         told = [frame["Result"][0]["Label"] for frame in json.loads(data["Frame"])]
         assert told == ["nonLabel", "sexual_partialNudity", "pornographic_adultContent"]
 
@@ -157,6 +166,10 @@ class TestModeration:
         query = given(of("high"), "baselineCheck,tonalityImprove")
         data = data_of(acs3("ImageBatchModeration", query=query).send(stored))
         assert [result["Service"] for result in data["Results"]] == ["baselineCheck", "tonalityImprove"]
+        # As the types of the official SDK have it.
+        assert set(data) == {"RiskLevel", "Result", "Results"}
+        assert set(data["Result"][0]) == {"Label", "Confidence", "Description"}
+        assert set(data["Results"][0]) == {"Service", "RiskLevel", "Result", "Ext"}
         assert acs3("ImageBatchModeration", query=given(of("text"), "a,b")).send(stored).code == 407
         # Elsewhere that is no service.
         assert acs3("ImageModeration", form=query).send(stored).code == 401
@@ -306,8 +319,6 @@ class TestAsync:
 
     @pytest.mark.parametrize("crypt_type", ["SHA256", "SM3"])
     def test_calls_back(self, stored, listener, crypt_type):
-        if crypt_type == "SM3" and "sm3" not in hashlib.algorithms_available:
-            pytest.skip("this Python has no SM3")
         wish = {"callback": f"{listener.url}/back", "seed": "seed_1", "cryptType": crypt_type}
         accepted = data_of(moderate_later({**of("high"), **wish, "dataId": "a"}).send(stored))
         form = listener.next().form
@@ -332,6 +343,23 @@ class TestAsync:
         assert acs3("DescribeImageResultExt", form={**form, "ReqId": "x"}).send(stored).code == 409
 
 
+class TestStatus:
+    def test_of_what_the_service_says_is_its_code_where_that_was_asked_for(self, make):
+        emulator = make(is_code_in_status=True)
+        emulator.objects.put(BUCKET, "upload/a.png", picture())
+        assert moderate({}).send(emulator).status == 400
+        assert moderate(of("nothing")).send(emulator).status == 404
+        assert ask("unknown").send(emulator).status == 409
+        accepted = moderate_later(of("a")).send(emulator)
+        replies = [ask(accepted.json["Data"]["ReqId"]).send(emulator) for _ in range(2)]
+        assert [reply.status for reply in (accepted, *replies)] == [200, 280, 200]
+        assert [reply.code for reply in replies] == [280, 200]
+
+    def test_is_the_gateways_own_whatever_was_asked_for(self, make):
+        reply = moderate(of("a"), secret="another").send(make(is_code_in_status=True))
+        assert (reply.status, reply.code) == (400, "SignatureDoesNotMatch")
+
+
 class TestFaults:
     @pytest.mark.parametrize(("fault", "code"), [("no-permission", 408), ("throttled=service", 403)])
     def test_of_the_service(self, stored, fault, code):
@@ -344,11 +372,6 @@ class TestFaults:
         stored.faults.add(Fault(name="throttled", value="250"))
         reply = moderate(of("none")).send(stored)
         assert (reply.status, reply.code, reply.headers["x-acs-retry-after"]) == (400, "Throttling.User", "250")
-
-    def test_of_a_task(self, stored):
-        req_id = data_of(moderate_later(of("none")).send(stored))["ReqId"]
-        stored.faults.add(Fault(name="processing", times=2))
-        assert [ask(req_id).send(stored).code for _ in range(4)] == [280, 280, 280, 200]
 
     def test_of_a_picture(self, stored):
         stored.faults.add(Fault(name="not-fetchable", value="timed_out"))

@@ -93,7 +93,7 @@ def test_canary_is_found_in_other_guises(judge):
 def test_nothing_seen(judge):
     judgement = judge.judge(HARMLESS)
     assert judgement.risk_level == "none"
-    assert judgement.labels == (("nonLabel", None, "Nothing found"),)
+    assert judgement.labels == (("nonLabel", None, "Nothing found", "none"),)
     assert {(result.suggestion, result.label) for result in judgement.scenes.values()} == {("pass", "normal")}
 
 
@@ -105,7 +105,8 @@ def test_every_scene_has_a_result(judge):
 def test_qr_code():
     judgement = Judge().judge(WITH_CODE)
     assert judgement.risk_level == "medium"
-    assert judgement.labels == (("pt_qrCode", 99.0, "QR code: https://example.com"),)
+    assert judgement.labels == (("pt_qrCode", 99.0, "QR code: https://example.com", "medium"),)
+    assert judgement.codes == ("https://example.com",)
     assert judgement.scenes["qrcode"] == ("review", "qrcode", 99.0)
     assert judgement.scenes["porn"].suggestion == "pass"
 
@@ -124,7 +125,7 @@ def test_qr_code():
 def test_sexual_content(suspect, seen, risk_level, result):
     judgement = suspect(seen).judge(HARMLESS)
     assert judgement.risk_level == risk_level
-    assert judgement.labels == ((seen.label, seen.confidence, "Skin"),)
+    assert judgement.labels == ((seen.label, seen.confidence, "Skin", risk_level),)
     assert judgement.scenes["porn"] == result
     assert {judgement.scenes[scene].suggestion for scene in SCENES if scene != "porn"} == {"pass"}
 
@@ -134,9 +135,9 @@ def test_gravest_decides_and_comes_first(suspect):
         sexual(RiskLevel.LOW, 99), sexual(RiskLevel.HIGH, 81, "pornographic_adultContent"), sexual(RiskLevel.MEDIUM, 40)
     ).judge(HARMLESS)
     assert judgement.risk_level == "high"
-    assert [(label.name, label.confidence) for label in judgement.labels] == [
-        ("pornographic_adultContent", 81),
-        ("sexual_partialNudity", 40),
+    assert [(label.name, label.confidence, label.risk_level) for label in judgement.labels] == [
+        ("pornographic_adultContent", 81, "high"),
+        ("sexual_partialNudity", 40, "medium"),
     ]
     assert judgement.scenes["porn"] == ("block", "porn", 81)
 
@@ -188,7 +189,7 @@ def test_told_to_pass(judge):
     judge.learn(CANARY, "pass", FEEDBACK_SCENES)
     judgement = judge.judge(CANARY)
     assert judgement.risk_level == "none"
-    assert judgement.labels == (("nonLabel_lib", 100, "Matched in a library of exempted images"),)
+    assert judgement.labels == (("nonLabel_lib", 100, "Matched in a library of exempted images", "none"),)
     assert {judgement.scenes[scene] for scene in FEEDBACK_SCENES} == {("pass", "normal", 100)}
 
 
@@ -197,7 +198,7 @@ def test_told_to_block(judge):
     judgement = judge.judge(HARMLESS)
     assert judgement.risk_level == "high"
     assert [label.name for label in judgement.labels] == ["sexual_suggestiveContent_lib"]
-    assert judgement.labels[0].confidence == 100
+    assert (judgement.labels[0].confidence, judgement.labels[0].risk_level) == (100, "high")
     assert judgement.scenes["porn"] == ("block", "sexy", 100)
     assert judgement.scenes["terrorism"].suggestion == "pass"
 

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from django_imgmod.emulator import Emulator, pictures
+from django_imgmod.emulator import pictures
 from django_imgmod.emulator.fetching import FetchError
 from django_imgmod.emulator.oss import locate
 from django_imgmod.emulator.wire import Request, parse_pairs
 from django_imgmod.providers.alibaba import signing
 
-from .signed import Clock, Draft, Reply
+from .recorded import (
+    ACS3,
+    CALLS,
+    ROA,
+    RPC,
+    UPLOADS,
+    VECTORS,
+    credentials_of,
+    draft_of,
+    emulator_for,
+    error_of,
+    set_header,
+    set_parameter,
+    signed_headers,
+)
+from .signed import Clock
 
-Make = Callable[..., Emulator]
-
-VECTORS = {
-    path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent.parent / "vectors").glob("v*.json")
-}
-CALLS = sorted(name for name, vector in VECTORS.items() if vector["request"]["method"] == "POST")
-UPLOADS = sorted(set(VECTORS) - set(CALLS))
-ROA = [name for name in CALLS if name.startswith("v1-")]
-RPC = [name for name in CALLS if "Signature=" in VECTORS[name]["request"]["query"]]
-ACS3 = sorted(set(CALLS) - set(ROA) - set(RPC))
 MISMATCH = "SignatureDoesNotMatch"
 
 
@@ -40,51 +41,6 @@ def nothing_is_fetched(monkeypatch):
         raise FetchError("not_allowed", "No network.")
 
     monkeypatch.setattr(pictures, "fetch", refuse)
-
-
-def draft_of(name: str) -> Draft:
-    request = VECTORS[name]["request"]
-    body = base64.b64decode(request["body_base64"])
-    return Draft(request["method"], request["path"], request["query"], dict(request["headers"]), body)
-
-
-def credentials_of(name: str) -> tuple[str, str, str]:
-    vector = VECTORS[name]
-    given = vector.get("oss_credentials") or vector["credentials"]
-    # Names are written in two ways.
-    found = {key.replace("_", "").lower(): value for key, value in given.items()}
-    return found["accesskeyid"], found["accesskeysecret"], found.get("securitytoken", "")
-
-
-def emulator_for(name: str, make: Make, *, secret: str = "", **options: Any) -> Emulator:
-    key_id, right_secret, token = credentials_of(name)
-    clock = Clock(datetime.fromtimestamp(VECTORS[name]["frozen"]["unix"], UTC))
-    return make(
-        credentials={key_id: secret or right_secret},
-        security_tokens={key_id: token} if token else {},
-        clock=clock,
-        **options,
-    )
-
-
-def set_header(draft: Draft, name: str, value: str) -> None:
-    draft.remove(name)
-    draft.headers[name] = value
-
-
-def set_parameter(draft: Draft, name: str, value: str) -> None:
-    draft.query = urlencode([(known, value if known == name else kept) for known, kept in draft.pairs])
-
-
-def error_of(reply: Reply) -> str:
-    """Return the code of a refusal by the gateway or the bucket."""
-    if reply.headers["Content-Type"] == "application/xml":
-        found = re.search(r"<Code>(.+?)</Code>", reply.body.decode())
-        assert found is not None
-        return found[1]
-    assert reply.status >= 400
-    assert set(reply.json) == {"RequestId", "HostId", "Code", "Message"}
-    return str(reply.json["Code"])
 
 
 def test_there_are_vectors_of_every_kind():
@@ -244,17 +200,6 @@ def test_no_token_is_refused(name, make):
     assert error_of(draft.send(emulator_for(name, make))) == expected
 
 
-def _signed_headers(name: str) -> list[str]:
-    draft = draft_of(name)
-    if name in ACS3:
-        found = re.search(r"SignedHeaders=([^,]+)", draft.headers["Authorization"])
-        assert found is not None
-        return found[1].split(";")
-    prefix = "x-oss-" if name in UPLOADS else "x-acs-"
-    fixed = {"accept", "content-type", "date", "content-md5"} - ({"accept"} if name in UPLOADS else set())
-    return [known.lower() for known in draft.headers if known.lower().startswith(prefix) or known.lower() in fixed]
-
-
 # By scheme and header, of a request in which it is another one, or gone; the first row that fits.
 CHANGED = {
     "x-acs-version": "InvalidVersion",
@@ -284,7 +229,7 @@ def _expected(table: dict[str, Any], name: str, header: str, default: str) -> st
 @pytest.mark.parametrize("name", [*ROA, *ACS3, *UPLOADS])
 def test_every_other_value_of_a_signed_header_is_refused(name, make):
     emulator = emulator_for(name, make)
-    for header in _signed_headers(name):
+    for header in signed_headers(name):
         draft = draft_of(name)
         value = next(value for known, value in draft.headers.items() if known.lower() == header)
         set_header(draft, header, f"{value}x")
@@ -295,7 +240,7 @@ def test_every_other_value_of_a_signed_header_is_refused(name, make):
 def test_every_missing_signed_header_is_refused(name, make):
     emulator = emulator_for(name, make)
     default = "IncompleteSignature" if name in ACS3 else MISMATCH
-    for header in _signed_headers(name):
+    for header in signed_headers(name):
         draft = draft_of(name)
         draft.remove(header)
         assert error_of(draft.send(emulator)) == _expected(REMOVED, name, header, default), header
