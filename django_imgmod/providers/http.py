@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from json import loads
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 from django.utils.http import parse_http_date_safe
 from urllib3 import exceptions
+from urllib3.util import Timeout
 
 from ..choices import ErrorCode
 from ..exceptions import (
@@ -26,7 +26,8 @@ from ..exceptions import (
     ProviderUnavailable,
 )
 from .base import BaseProvider
-from .transport import exchange, new_session
+from .strictjson import parsed
+from .transport import Session, exchange
 
 # Well under the lease of a record: a second worker must not begin while the first one still waits.
 MAX_SECONDS: Final = 120.0
@@ -56,7 +57,7 @@ class HttpProvider(BaseProvider):
     host's name is left to the system's own limit.
 
     Connections are kept alive, in one session an instance. Nothing is repeated, that is for the services to do. Proxies
-    and certificates are what the environment says, as ever with requests; a ``.netrc`` is not read.
+    and certificates are what the environment says when a host is asked for the first time; a ``.netrc`` is not read.
     """
 
     max_answer_bytes: int = 2 * 1024 * 1024
@@ -75,15 +76,15 @@ class HttpProvider(BaseProvider):
         self.connect_timeout = _parse_seconds(alias, "connect_timeout", connect_timeout)
         self.timeout = _parse_seconds(alias, "timeout", timeout)
         self.deadline = _parse_seconds(alias, "deadline", deadline)
-        self._session: requests.Session | None = None
+        self._session: Session | None = None
         self._session_pid = 0
 
     @property
-    def session(self) -> requests.Session:
-        """The session of this instance in this process."""
+    def session(self) -> Session:
+        """The connections of this instance in this process."""
         # Two processes that shared a connection after a fork would read each other's answers.
         if self._session is None or self._session_pid != os.getpid():
-            self._session, self._session_pid = new_session(), os.getpid()
+            self._session, self._session_pid = Session(), os.getpid()
         return self._session
 
     def send(
@@ -106,11 +107,11 @@ class HttpProvider(BaseProvider):
         Raises ``ProviderError`` for every other answer and for none, ``ImgmodConfigurationError`` for a request that
         cannot be sent at all. Their messages name alias, host and path, and no query, header or body.
         """
-        content = {"params": params, "headers": headers, "data": data, "json": json, "files": files}
+        parts = {"params": params, "headers": headers, "data": data, "json": json, "files": files}
         ends_at = time.monotonic() + self.deadline
         try:
             with exchange(ends_at):
-                status, answer_headers, body = self._exchange(method, url, content)
+                status, answer_headers, body = self._exchange(method, url, parts)
         except (OSError, exceptions.HTTPError) as error:
             failure = self._failure(url, error, is_over=time.monotonic() >= ends_at)
         else:
@@ -127,21 +128,19 @@ class HttpProvider(BaseProvider):
         """
         return None
 
-    def _exchange(
-        self, method: str, url: str, content: Mapping[str, Any]
-    ) -> tuple[int, Mapping[str, str], bytes | None]:
+    def _exchange(self, method: str, url: str, parts: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes | None]:
         """Return status, headers and body; no body where it is too long."""
-        timeout = (min(self.connect_timeout, self.deadline), self.timeout)
+        timeout = Timeout(connect=min(self.connect_timeout, self.deadline), read=self.timeout)
         body = bytearray()
-        with self.session.request(method, url, timeout=timeout, stream=True, **content) as response:
+        with self.session.ask(method, url, timeout, parts) as response:
             # urllib3 1 takes half an answer for a whole one unless it is told.
-            response.raw.enforce_content_length = True
+            response.enforce_content_length = True
             # As it is on the wire: no compression was asked for, and a small answer cannot unpack into a large one.
-            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+            for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                 body += chunk
                 if len(body) > self.max_answer_bytes:
-                    return response.status_code, response.headers, None
-        return response.status_code, response.headers, bytes(body)
+                    return response.status, response.headers, None
+        return response.status, response.headers, bytes(body)
 
     def _failure(self, url: str, error: Exception, *, is_over: bool) -> ProviderUnavailable | ImgmodConfigurationError:
         """Return our error for one of requests, quoting of that only what cannot hold a URL."""
@@ -181,7 +180,7 @@ class HttpProvider(BaseProvider):
         raise trouble.error(
             f"{self._where(url)} {trouble.words.format(location=location)} (HTTP {status}). {trouble.advice}".rstrip(),
             code=trouble.code,
-            retry_after=_parse_retry_after(headers.get("Retry-After", "")),
+            retry_after=parse_retry_after(headers.get("Retry-After", "")),
         )
 
     def _where(self, url: str) -> str:
@@ -250,18 +249,13 @@ def _address(url: str) -> tuple[str, str]:
 
 def _parse_object(body: bytes) -> dict[str, Any] | None:
     try:
-        parsed = loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        value = parsed(body)
+    except ValueError:
         return None
-    return parsed if isinstance(parsed, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _refuse_constant(name: str) -> None:
-    # A confidence that is NaN would stay below every threshold.
-    raise ValueError(f"{name} is no JSON.")
-
-
-def _parse_retry_after(given: str) -> float | None:
+def parse_retry_after(given: str) -> float | None:
     """Return the seconds until the time that is asked for, an hour at most; None where it is no time to come."""
     try:
         seconds = float(given)

@@ -7,12 +7,14 @@ import hashlib
 import logging
 import os
 import socket
+import ssl
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,8 @@ from tests.faults.server import FaultServer
 from tests.hostapp.models import Photo
 
 TOKEN = "s3cr3t"
+# For 127.0.0.1, until 2120.
+SELF_SIGNED = Path(__file__).parent / "self_signed.pem"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # Far over every timeout here, far under what the server would take without one.
 SOON = 5.0
@@ -113,6 +117,52 @@ class TestRequest:
         headers = caller.send("GET", f"{server.url}/echo").payload["headers"]
         assert headers["user-agent"] == f"django-imgmod/{django_imgmod.__version__}"
         assert (headers["accept"], headers["accept-encoding"]) == ("application/json", "identity")
+
+    @pytest.mark.parametrize("parts", [{"data": b"x"}, {"json": {"a": 1}}], ids=["bytes", "json"])
+    def test_own_headers_replace_those_of_everyone(self, caller, parts):
+        """Whatever their case, and once: a signature may be about them."""
+        head = bytearray()
+
+        def answer(connection: socket.socket) -> None:
+            while b"\r\n\r\n" not in head:
+                head.extend(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        with listening(answer) as url:
+            caller.send("POST", url + "/", headers={"accept": "text/plain"}, **parts)
+        lines = bytes(head).lower().split(b"\r\n")
+        assert [line for line in lines if line.startswith(b"accept:")] == [b"accept: text/plain"]
+
+    @pytest.mark.parametrize(
+        "header", [("X-Key", "a\r\nX-Other: b"), ("X-Key", "a\n b"), ("X-Key: a", "b"), ("X-\n", "b")]
+    )
+    @pytest.mark.parametrize("data", [None, b"x"])
+    def test_header_that_is_none_is_not_sent(self, server, caller, header, data):
+        with pytest.raises(ImgmodConfigurationError, match="cannot be sent such a request"):
+            caller.send("POST", f"{server.url}/echo", headers=dict([header]), data=data)
+        assert server.log() == []
+
+    @pytest.mark.parametrize("data", [None, b"x"])
+    @pytest.mark.parametrize(
+        ("given", "sent"),
+        [
+            ("/echo", "/echo"),
+            ("/echo?", "/echo"),
+            ("/echo?a=%2F~b&c=", "/echo?a=%2F~b&c="),
+            ("/echo?a=b c", "/echo?a=b%20c"),
+            ("/echo?a=ü", "/echo?a=%C3%BC"),
+            ("/echo?a=100%", "/echo?a=100%25"),
+            ("/a/../echo?a=b", "/echo?a=b"),
+            ("/echo?a=b#c", "/echo?a=b"),
+        ],
+    )
+    def test_address_is_sent_as_it_can_be_read(self, server, caller, data, given, sent):
+        assert caller.send("POST", f"{server.url}{given}", data=data).payload["path"] == sent
+
+    def test_cookies_are_not_kept(self, server, caller):
+        server.behave("echo", "answer", count=1, headers={"Set-Cookie": "a=b"}, body="{}")
+        caller.send("GET", f"{server.url}/echo")
+        assert "cookie" not in caller.send("GET", f"{server.url}/echo").payload["headers"]
 
     def test_connection_is_kept_through_answers_of_all_kinds(self, server, caller):
         server.behave("submit", "throttle", count=1)
@@ -227,6 +277,23 @@ class TestNoAnswer:
     def test_of_a_server_without_tls(self, server, caller):
         with pytest.raises(ProviderUnavailable, match="offers no TLS connection that can be trusted"):
             caller.send("GET", f"https://127.0.0.1:{server.port}/echo")
+
+    @pytest.mark.parametrize("is_trusted", [False, True])
+    def test_of_a_server_whose_certificate_nobody_vouches_for(self, caller, monkeypatch, is_trusted):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(SELF_SIGNED)
+
+        def answer(connection: socket.socket) -> None:
+            with suppress(ssl.SSLError), context.wrap_socket(connection, server_side=True) as tls:
+                tls.recv(65536)
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        if is_trusted:
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(SELF_SIGNED))
+        expected = nullcontext() if is_trusted else pytest.raises(ProviderUnavailable, match="TLS connection")
+        with listening(answer) as url, expected:
+            assert caller.send("GET", url.replace("http:", "https:")).status == 200
 
     def test_of_a_server_that_accepts_and_says_goodbye(self, caller):
         with (
@@ -383,8 +450,9 @@ class TestBody:
             '{"confidence": -Infinity}',
             '{"confidence": ' + "9" * 5000 + "}",
             '{"a":' * 100_000,
+            "\ufeff\ufeff{}",
         ],
-        ids=range(11),
+        ids=range(12),
     )
     def test_that_is_no_json_object_is_not_understood(self, server, caller, body):
         server.behave("submit", "answer", body=body)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from json import loads
 from typing import Any, Final, NamedTuple
 
 from ...choices import RiskLevel
 from ...exceptions import ProviderError
 from ...results import Detection, Verdict
+from ..strictjson import parsed
 from .cleaning import MAX_DEPTH, cleaned, shortened
 
 MAX_DETECTIONS: Final = 1000
@@ -87,6 +87,8 @@ class Findings:
         A detection without a level takes that of its label in the image as a whole. One that was seen in the whole
         image just as in a frame is kept for the frame. Of a single frame, the number is not kept.
         """
+        if not frames:
+            return
         levels = {detection.label: detection.risk_level for detection in sorted(self.detections, key=_gravity)}
         of_image = {_sameness(detection): detection for detection in self.detections}
         framed: list[Detection] = []
@@ -120,24 +122,16 @@ def _sameness(detection: Detection) -> tuple[str, float | None, RiskLevel | None
     return detection.label, detection.confidence, detection.risk_level
 
 
-def parsed(text: str) -> Any:
-    """Return what JSON from a stranger says. Raises ``ValueError`` for all else, NaN and endless nesting included."""
-    try:
-        return loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("It is nested too deeply.") from None
-
-
-def _refuse_constant(name: str) -> None:
-    # A confidence that is NaN would stay below every threshold.
-    raise ValueError(f"{name} is no JSON.")
-
-
 def found(mapping: Mapping[str, Any], name: str) -> Any:
     """Return a value by its name, else by its name in another case; None where there is none."""
     if name in mapping:
         return mapping[name]
-    return next((value for key, value in mapping.items() if key.lower() == name.lower()), None)
+    # Compared by their lengths first: most names are simply not there.
+    wanted, length = name.lower(), len(name)
+    for key, value in mapping.items():
+        if len(key) == length and key.lower() == wanted:
+            return value
+    return None
 
 
 def text_of(value: object) -> str:
@@ -177,6 +171,8 @@ def phrases(value: object, fields: Fields, depth: int = MAX_DEPTH) -> Iterator[s
 
 def described(words: str, value: object, fields: Fields) -> str:
     """Return ``words: phrase; phrase``, cleaned; empty where the value holds nothing that can be shown."""
+    if not value:
+        return ""
     listed = "; ".join(dict.fromkeys(phrases(cleaned(value), fields)))
     return shortened(f"{words}: {listed}") if listed else ""
 

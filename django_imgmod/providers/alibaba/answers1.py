@@ -43,6 +43,7 @@ _DETAILS: Final[Mapping[str, tuple[str, Fields]]] = {
     "ocrData": ("Text in the image", ()),
     "sfaceData": ("Face", (("name", "{}"),)),
 }
+_DETAIL_NAMES: Final = frozenset(name.lower() for name in _DETAILS)
 _LIBRARY: Final[Fields] = (("context", '"{}"'), ("libname", 'of library "{}"'), ("libcode", "({})"))
 
 
@@ -179,7 +180,10 @@ def _read_result(result: object, findings: Findings) -> str:
 def _detections(result: Mapping[str, Any], scene: str, label: str) -> Iterator[Detection]:
     """Yield what was seen in a scene; where that is nothing, what was read there."""
     level = level_of_suggestion(found(result, "suggestion"))
-    details = [described(words, found(result, name), fields) for name, (words, fields) in _DETAILS.items()]
+    # Most results have none, and none is looked for there.
+    has_details = not _DETAIL_NAMES.isdisjoint(key.lower() for key in result)
+    given = _DETAILS.items() if has_details else ()
+    details = [described(words, found(result, name), fields) for name, (words, fields) in given]
     if level != RiskLevel.NONE or not is_nothing(label):
         yield Detection(
             label=shortened(label1(scene, label)),

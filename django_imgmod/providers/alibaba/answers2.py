@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from ...choices import RiskLevel
 from ...exceptions import ProviderError, ProviderProtocolError
 from ...results import Detection, Verdict
+from ..strictjson import parsed
 from .answers import (
     CallbackParts,
     Fields,
@@ -21,7 +22,6 @@ from .answers import (
     confidence_of,
     described,
     found,
-    parsed,
     take_apart,
     text_of,
 )
@@ -187,8 +187,10 @@ def _labels_of_frame(frame: object, findings: Findings) -> list[Detection]:
     return _labels(found(frame, "Result"), findings)
 
 
-def _with_frames(payload: Mapping[str, Any], frames: list[object]) -> dict[str, Any]:
+def _with_frames(payload: Mapping[str, Any], frames: list[object]) -> Mapping[str, Any]:
     """Return the answer with its frames taken out of their text, so that the secrets in it can be found."""
+    if not frames:
+        return payload
     raw = {key: frames if key.lower() == "frame" else value for key, value in payload.items()}
     if isinstance(data := found(payload, "Data"), Mapping):
         data = {key: frames if key.lower() == "frame" else value for key, value in data.items()}

@@ -14,7 +14,9 @@ MAX_QUOTE: Final = 200
 
 def shortened(text: str, length: int = MAX_DESCRIPTION) -> str:
     """Return what a stranger wrote so that it can be stored and shown: bounded, in one line."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text[: length + 1])
+    plain = text[: length + 1]
+    if not plain.isprintable():
+        plain = "".join(letter if letter.isprintable() else " " for letter in plain)
     return plain if len(plain) <= length else f"{plain[: length - 1]}…"
 
 
@@ -36,6 +38,9 @@ _PARAMETER: Final = re.compile(
 
 def cleaned_text(text: str) -> str:
     """Return a text without what may let others in: queries and users of its URLs, signatures, tokens."""
+    # In neither pattern is there anything without one of these, and most texts have none.
+    if ":" not in text and "=" not in text:
+        return text
     return _PARAMETER.sub(r"\1\2…", _URL.sub(_without_query, text))
 
 
@@ -49,11 +54,12 @@ def cleaned(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Return JSON values without secrets and without signed or temporary URLs, cut where they are nested too deeply."""
     if isinstance(value, str):
         return cleaned_text(value)
-    if not isinstance(value, Mapping | list | tuple):
+    is_mapping = isinstance(value, Mapping)
+    if not is_mapping and not isinstance(value, (list, tuple)):
         return value
     if not depth:
         return "…"
-    if isinstance(value, Mapping):
+    if is_mapping:
         return {
             cleaned_text(key): cleaned(item, depth - 1)
             for key, item in value.items()
