@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from .choices import Outcome, RiskLevel
@@ -130,8 +131,12 @@ class Callback:
     data_id: str
     """Our name for the request, as the provider echoes it."""
 
-    verdict: Verdict | None
-    """None where it only says that there is something to be asked for: an error, say."""
+    verdict: Verdict | Callable[[], Verdict | None] | None
+    """None where it only says that there is something to be asked for: an error, say. Or what reads it, when asked."""
+
+    def read_verdict(self) -> Verdict | None:
+        """Return the verdict, read now where reading was put off. Raises whatever that does."""
+        return self.verdict() if callable(self.verdict) else self.verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,3 +159,45 @@ class FeedbackMessage:
 
     note: str = ""
     """What the person gave as the reason."""
+
+
+class Soundness(StrEnum):
+    """How grave a finding is."""
+
+    OK = "ok"
+
+    WARNING = "WARNING"
+    """It works, and not as one might think."""
+
+    FAULT = "FAULT"
+    """Somebody has to act."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveFinding:
+    """One thing that a provider found out about its settings by asking its service."""
+
+    subject: str
+    """What it is about, in a word or two: "region"."""
+
+    text: str
+    """For whoever must act. No secret is in it."""
+
+    soundness: Soundness = Soundness.OK
+
+    mend: str = ""
+    """What to do about it; empty where nothing is amiss."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveAdvice:
+    """What a provider has to say about a trial in its own terms: whole sentences, each may be empty."""
+
+    not_judged: str = ""
+    """Where a test picture was not judged."""
+
+    not_called_back: str = ""
+    """Where it was judged, and no authentic callback came."""
+
+    called_back: str = ""
+    """What an authentic callback of its proves."""

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..exceptions import CallbackRefused, ImgmodConfigurationError, ProviderError, UnsupportedOperation
-from ..results import Callback, FeedbackMessage, ImageSource, Submission, Verdict
+from ..results import (
+    Callback,
+    FeedbackMessage,
+    ImageSource,
+    LiveAdvice,
+    LiveFinding,
+    Submission,
+    Verdict,
+)
 
 
 class BaseProvider(ABC):
@@ -33,6 +42,14 @@ class BaseProvider(ABC):
     fetches_per_call: int = 1
     """How many references one call of ``fetch_many`` may hold."""
 
+    takes_turns: bool = False
+    """
+    Whether it calls ``wait_for_turn`` before each request that its rate is about. For any other, a call of ``submit``,
+    ``fetch`` or ``send_feedback`` is one request, sent at once.
+    """
+
+    _next_turn: Callable[[float | None], None] | None = None
+
     def __init__(self, alias: str, *, qps: Any = None, feedback_provider: Any = None, **options: object) -> None:
         if options:
             raise ImgmodConfigurationError(
@@ -46,7 +63,7 @@ class BaseProvider(ABC):
             )
         self.alias = alias
         self.qps: float | None = qps
-        """How many calls may begin within any second, over all processes of the site; None for as many as come."""
+        """How many requests may begin within any second, over all processes of the site; None for as many as come."""
         if feedback_provider is not None and not isinstance(feedback_provider, str):
             raise ImgmodConfigurationError(
                 f'OPTIONS["feedback_provider"] of provider "{alias}" must be the alias of a provider, '
@@ -57,6 +74,25 @@ class BaseProvider(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
+
+    def wait_for_turn(self, *, at_most: float | None = None) -> None:
+        """
+        Return when one request may be sent by ``qps``, and by ``at_most`` requests a second of its own kind.
+
+        Outside the calls that the services make, at once. What it raises where the turn is too far away is for the
+        services: nothing may catch it.
+        """
+        if self._next_turn is not None:
+            self._next_turn(at_most)
+
+    @contextmanager
+    def given_turns(self, next_turn: Callable[[float | None], None]) -> Iterator[None]:
+        """Let ``wait_for_turn`` wait by a function of the services, which is given ``at_most``."""
+        self._next_turn = next_turn
+        try:
+            yield
+        finally:
+            self._next_turn = None
 
     @property
     def knows_canaries(self) -> bool:
@@ -133,3 +169,25 @@ class BaseProvider(ABC):
         Called by ``imgmod_doctor``. Raises ``ImgmodError`` or ``ImgmodConfigurationError`` with the mend.
         """
         return type(self).__name__
+
+    def live_findings(self) -> Sequence[LiveFinding]:
+        """
+        Ask the service itself whether the settings are right, and return what was found, without judging an image.
+
+        Called by ``imgmod_doctor --live`` in place of ``diagnose``. Nothing that is charged for. Raises nothing; empty
+        where there is no service that could be asked.
+        """
+        return ()
+
+    def live_advice(self) -> LiveAdvice:
+        """Return what whoever reads of a trial of this provider should know."""
+        return LiveAdvice()
+
+    def callback_for(self, data_id: str, seed: str) -> Mapping[str, str]:
+        """
+        Return the form fields of a callback without a verdict, as the provider itself would send and sign them.
+
+        Raises ``UnsupportedOperation`` where it does not call back, ``ImgmodConfigurationError`` where a setting that
+        callbacks need is missing.
+        """
+        raise UnsupportedOperation(f"{self!r} does not call back.")

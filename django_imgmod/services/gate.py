@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -15,8 +16,8 @@ from ..exceptions import (
     UnsupportedOperation,
 )
 from .circuit import become_probe, failed, give_up_probe, left_alone, succeeded
-from .provider_states import read_state
-from .rate import throttled, wait_for_turn
+from .provider_states import NotAdmitted, read_state
+from .rate import giving_turns, throttled, wait_for_turn
 
 # What says something about the provider rather than about one image.
 _OUTAGES: Final = (ProviderUnavailable, ProviderAuthError, ProviderProtocolError)
@@ -28,25 +29,27 @@ def calling(provider: str, *, patience: float = 0) -> Iterator[None]:
     """
     Surround one call of a provider: wait for the time at which it may begin, learn from how it ends.
 
-    Waits at most ``patience`` seconds. Raises ``NotAdmitted`` where the circuit is open or the rate leaves no room;
-    everything that the call raises goes on to the caller. Must not be entered inside a transaction: nobody else
-    would see what was agreed.
+    Waits at most ``patience`` seconds, and inside the call for the turns of a provider that takes them itself. Raises
+    ``NotAdmitted`` where the circuit is open or the rate leaves no room; everything that the call raises goes on to the
+    caller. Must not be entered inside a transaction: nobody else would see what was agreed.
     """
+    deadline = time.monotonic() + patience
     reading = wait_for_turn(provider, patience)
     if reading.is_held:
         raise left_alone(reading)
     if not reading.is_closed:
         become_probe(reading)
     try:
-        yield
+        with giving_turns(provider, deadline):
+            yield
     except _OUTAGES as error:
         failed(reading, error)
         raise
     except ProviderThrottled as error:
         throttled(reading, error)
         raise
-    except UnsupportedOperation:
-        # It was not called at all.
+    except (UnsupportedOperation, NotAdmitted):
+        # It was not called at all, or not to the end.
         give_up_probe(reading)
         raise
     except ProviderError:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -14,115 +17,172 @@ from django.db.models.functions import Coalesce, Greatest
 from ..choices import ErrorCode
 from ..clock import DatabaseNow
 from ..exceptions import ProviderThrottled
-from ..models import ProviderState
+from ..models import ALIAS_LENGTH, ProviderState
 from ..providers import providers
 from .provider_states import NotAdmitted, Reading, ensure_state, read_state, states_of, wish_of
 
-# How much later than its time a call may begin, in seconds. The times lie that much further apart, so that even
-# one late call and punctual ones never make one too many within any second.
+# How much later than its time a call may begin, and how much later than others it may arrive, in seconds. The times lie
+# that much further apart, so that one call late in both and punctual ones never make one too many within any second.
 TOLERANCE: Final = 0.01
+ON_THE_WAY: Final = 0.005
+# In seconds. Where it is known no better than that when the database read its clock, it is read once more.
+VAGUENESS: Final = 0.002
 # In seconds. A database that answers later than that leaves no time to be punctual in.
 MAX_LEAD: Final = 1.0
+# In seconds. What was begun, with an upload behind it perhaps, waits at least that long for its next request's turn.
+MIDWAY_PATIENCE: Final = 5.0
 
 
 def wait_for_turn(provider: str, patience: float) -> Reading:
     """
     Return when a call may begin, and no later than the tolerance after that, with what is known of the provider.
 
-    Returns at once where that is to be left alone. Raises ``NotAdmitted`` where the turn is more than ``patience``
-    seconds away.
+    Returns at once where that is to be left alone. Where it takes turns for its requests itself, returns at once if
+    the next one is near. Raises ``NotAdmitted`` where the turn is more than ``patience`` seconds away.
     """
-    qps = providers[provider].qps
-    if qps is not None:
+    qps, takes_turns = providers[provider].qps, providers[provider].takes_turns
+    if qps is not None and not takes_turns:
         return _wait_in_line(provider, qps, patience)
     reading = read_state(provider)
     pause = reading.seconds_until(reading.state.next_call_at)
     if not reading.is_held:
         if pause > patience:
             raise _too_many(provider, pause)
-        time.sleep(pause)
+        if qps is None:
+            time.sleep(pause)
     return reading
 
 
-def _wait_in_line(provider: str, qps: float, patience: float) -> Reading:
-    interval, tolerance = (1 + TOLERANCE) / qps, TOLERANCE / min(qps, 1)
+@contextmanager
+def giving_turns(provider: str, deadline: float) -> Iterator[None]:
+    """
+    Give a provider that takes turns itself one before each of its requests, as long as the context lasts.
+
+    It waits for them until the deadline, by the monotonic clock, and at least ``MIDWAY_PATIENCE`` for each. Raises
+    ``NotAdmitted`` in the provider's own code where that is not enough.
+    """
+    target = providers[provider]
+
+    def next_turn(at_most: float | None) -> None:
+        rates = [rate for rate in (target.qps, at_most) if rate is not None]
+        if rates:
+            # Where only some requests have a rate, the others do not stand in line with them.
+            line = provider if target.qps is not None else _side_line(provider)
+            left = max(deadline - time.monotonic(), MIDWAY_PATIENCE)
+            _wait_in_line(line, min(rates), left, is_begun=True)
+
+    with target.given_turns(next_turn):
+        yield
+
+
+def _side_line(provider: str) -> str:
+    return f"{provider[: ALIAS_LENGTH - len(_SIDE)]}{_SIDE}"
+
+
+_SIDE: Final = " (feedback)"
+
+
+def _wait_in_line(line: str, qps: float, patience: float, *, is_begun: bool = False) -> Reading:
+    """Wait for a turn; not where the provider is to be left alone, unless the call was begun before that."""
+    interval, tolerance = (1 + TOLERANCE + ON_THE_WAY) / qps, TOLERANCE / min(qps, 1)
     deadline = time.monotonic() + patience
     while True:
-        lead = _leads.get(provider, 0.0)
-        turn = _take_turn(provider, interval, lead, max(deadline - time.monotonic(), 0))
-        if turn.reading.is_held:
+        lead = _leads.get(line, 0.0)
+        turn = _take_turn(line, interval, lead, deadline, is_begun=is_begun)
+        if turn.reading.is_held and not is_begun:
             return turn.reading
         time.sleep(max(turn.begins_at - time.monotonic(), 0))
-        lateness = time.monotonic() - turn.begins_at
+        lateness = time.monotonic() - turn.begins_at + turn.vagueness
         if lateness <= tolerance:
-            _leads[provider] = 0.95 * lead
+            _leads[line] = 0.95 * lead
             return turn.reading
         # The answer takes longer than the turn is good for: ask for one that lies as far ahead.
-        _leads[provider] = min(max(lead, lateness) * 2, MAX_LEAD)
+        _leads[line] = min(max(lead, lateness) * 2, MAX_LEAD)
         _give_back(turn, interval)
 
 
-# How far ahead this process asks for its turns, by provider, in seconds: as slow as the database happens to be.
+# How far ahead this process asks for its turns, by line, in seconds: as slow as the database happens to be.
 _leads: Final[dict[str, float]] = {}
+
+
+class _Moment(NamedTuple):
+    """What was known of a line, and when: the database read its clock between the two times of this process's."""
+
+    reading: Reading
+    """As it is once the turn is taken: its ``next_call_at`` stays the same as long as nobody has the turn after it."""
+    asked_at: float
+    answered_at: float
 
 
 class _Turn(NamedTuple):
     begins_at: float
-    """By the monotonic clock of this process."""
+    """By the monotonic clock of this process: surely not too early."""
+    vagueness: float
+    """How much too late that may be, in seconds."""
     reading: Reading
-    """As it is once the turn is taken: its ``next_call_at`` stays the same as long as nobody has the turn after it."""
 
 
-def _take_turn(provider: str, interval: float, lead: float, patience: float) -> _Turn:
+def _take_turn(line: str, interval: float, lead: float, deadline: float, *, is_begun: bool) -> _Turn:
     """
     Take the next free time at which a call may begin, at least ``lead`` seconds from now.
 
-    Raises ``NotAdmitted`` where that is more than ``patience`` seconds later, unless the provider is to be left alone.
+    Raises ``NotAdmitted`` where that is more than ``lead`` after the deadline, unless the provider is to be left alone
+    before a call was begun: that turn is nobody's.
     """
-    asked_at, reading = _advance(provider, interval, lead, patience)
-    if reading is None:
-        reading = read_state(provider)
-        if reading.state.pk is None:
-            ensure_state(provider)
-            return _take_turn(provider, interval, lead, patience)
-        if not reading.is_held:
-            raise _too_many(provider, reading.seconds_until(reading.state.next_call_at))
-    until_next = reading.seconds_until(reading.state.next_call_at)
-    return _Turn(asked_at + until_next - interval, reading)
+    while True:
+        patience = max(deadline - time.monotonic(), 0)
+        moment = _advance(line, interval, lead, patience)
+        if moment is not None:
+            break
+        moment = _look(line)
+        if moment.reading.is_held and not is_begun:
+            break
+        if moment.reading.state.pk is None:
+            ensure_state(line)
+        elif (pause := moment.reading.seconds_until(moment.reading.state.next_call_at)) > lead + patience:
+            raise _too_many(line, pause)
+        # Between the two statements another process has made the row, or the line has become shorter.
+    if moment.answered_at - moment.asked_at > VAGUENESS:
+        # It waited for others, or for a disk, before or after the clock was read.
+        clock = _look(line)
+        moment = clock._replace(reading=replace(moment.reading, now=clock.reading.now))
+    until_next = moment.reading.seconds_until(moment.reading.state.next_call_at)
+    begins_at = moment.answered_at + until_next - interval
+    return _Turn(begins_at, moment.answered_at - moment.asked_at, moment.reading)
 
 
-def _advance(provider: str, interval: float, lead: float, patience: float) -> tuple[float, Reading | None]:
-    """
-    Move a provider's next call by one interval, unless it lies too far ahead or there is no row.
+def _look(line: str) -> _Moment:
+    asked_at = time.monotonic()
+    return _Moment(read_state(line), asked_at, time.monotonic())
 
-    Returns when that was done, by the monotonic clock, and the state as it is since.
-    """
-    states = states_of(provider)
+
+def _advance(line: str, interval: float, lead: float, patience: float) -> _Moment | None:
+    """Move a line's next call by one interval; return what is known since, None if it lies too far ahead or is none."""
+    states = states_of(line)
     if connections[states.db].vendor == "postgresql":
-        return _advance_in_one_statement(provider, states.db, interval, lead, patience)
+        return _advance_in_one_statement(line, states.db, interval, lead, patience)
     soonest = DatabaseNow() + timedelta(seconds=lead)
     free_at = Greatest(Coalesce(F("next_call_at"), soonest), soonest)
     is_near = Q(next_call_at__isnull=True) | Q(next_call_at__lte=DatabaseNow() + timedelta(seconds=lead + patience))
     with transaction.atomic(using=states.db):
         # First the UPDATE: it waits for its turn at the row, and what is read after it is ours.
         is_taken = states.filter(is_near).update(next_call_at=free_at + timedelta(seconds=interval))
-        asked_at = time.monotonic()
-        return asked_at, read_state(provider) if is_taken else None
+        return _look(line) if is_taken else None
 
 
-def _advance_in_one_statement(
-    provider: str, using: str, interval: float, lead: float, patience: float
-) -> tuple[float, Reading | None]:
+def _advance_in_one_statement(line: str, using: str, interval: float, lead: float, patience: float) -> _Moment | None:
     """Do the same where one statement can: every call waits for it, at most as often as the row can be locked."""
     fields = ProviderState._meta.concrete_fields
-    with connections[using].cursor() as cursor:
-        cursor.execute(_advance_sql(using), [interval, lead, provider, lead + patience])
-        row = cursor.fetchone()
     asked_at = time.monotonic()
+    with connections[using].cursor() as cursor:
+        cursor.execute(_advance_sql(using), [interval, lead, line, lead + patience])
+        row = cursor.fetchone()
+    answered_at = time.monotonic()
     if row is None:
-        return asked_at, None
+        return None
     *values, now = row
-    return asked_at, Reading(ProviderState.from_db(using, [field.attname for field in fields], values), now)
+    reading = Reading(ProviderState.from_db(using, [field.attname for field in fields], values), now)
+    return _Moment(reading, asked_at, answered_at)
 
 
 @cache

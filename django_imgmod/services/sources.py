@@ -32,28 +32,20 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
     Raises ``FileNotFoundError`` where the file is gone, ``ProviderRefused`` where it is larger than ``max_bytes``,
     ``ProviderError`` (retryable) where the storage fails otherwise.
     """
-    with _opened(_field_of(record).storage, record.file_name) as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ProviderRefused(
-            f'The file "{record.file_name}" is larger than the {max_bytes:,} bytes that are accepted.',
-            code=ErrorCode.TOO_LARGE,
-        )
-    return ImageSource(
-        data_id=str(record.public_id),
-        file_name=record.file_name,
-        content=content,
-        sha256=hashlib.sha256(content).hexdigest(),
-        facts=read_facts(content),
-    )
+    return _read(_field_of(record).storage, record.file_name, data_id=str(record.public_id), max_bytes=max_bytes)
 
 
 def source_for(provider: BaseProvider, record: ModerationRecord) -> ImageSource:
     """Return what a provider is given of a record: its bytes, where they lie, where to answer. Raises as above."""
-    source = read_source(record, max_bytes=provider.max_bytes)
+    return source_in(_field_of(record).storage, record.file_name, data_id=str(record.public_id), provider=provider)
+
+
+def source_in(storage: Storage, file_name: str, *, data_id: str, provider: BaseProvider) -> ImageSource:
+    """Return what a provider is given of a file. Raises as above."""
+    source = _read(storage, file_name, data_id=data_id, max_bytes=provider.max_bytes)
     if provider.wants_url:
-        source = replace(source, url=_url(_field_of(record).storage, record.file_name))
-    if callback_url := _callback_url(provider.alias):
+        source = replace(source, url=_url(storage, file_name))
+    if callback_url := callback_address(provider.alias):
         seed = callback_seed(provider.alias, source.data_id)
         source = replace(source, callback_url=callback_url, seed=seed)
     return source
@@ -68,7 +60,29 @@ def judged_source_for(provider: BaseProvider, record: ModerationRecord) -> Image
     return source if source.sha256 == record.sha256 else None
 
 
-def _callback_url(alias: str) -> str:
+def _read(storage: Storage, file_name: str, *, data_id: str, max_bytes: int) -> ImageSource:
+    with _opened(storage, file_name) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ProviderRefused(
+            f'The file "{file_name}" is larger than the {max_bytes:,} bytes that are accepted.',
+            code=ErrorCode.TOO_LARGE,
+        )
+    return ImageSource(
+        data_id=data_id,
+        file_name=file_name,
+        content=content,
+        sha256=hashlib.sha256(content).hexdigest(),
+        facts=read_facts(content),
+    )
+
+
+def callback_address(alias: str) -> str:
+    """
+    Return the URL that a provider is told to call; empty where the site is not to be called.
+
+    Raises ``ImgmodConfigurationError`` where the site has no address for that.
+    """
     base = imgmod_settings.callback_base_url
     if base is None:
         return ""

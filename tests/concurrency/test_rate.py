@@ -35,7 +35,7 @@ def test_together_they_stay_below_it(picture, settings, monkeypatch):
         shares = together(*[work] * WORKERS)
         # More where one had to wait so long that it was put off.
         assert sum(shares) >= PICTURES, shares
-        assert min(shares) > 0
+        assert sum(share > 0 for share in shares) > 1
         assert len(server.log()) == PICTURES
         assert most_within_a_second(server) <= QPS
     assert not ModerationRecord.objects.filter(verdict_at=None).exists()

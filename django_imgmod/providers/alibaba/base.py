@@ -16,7 +16,7 @@ from django.utils.http import parse_http_date_safe
 
 from ...exceptions import ImgmodConfigurationError, ProviderError, ProviderProtocolError, ProviderRefused
 from ...results import ImageSource
-from ..http import MAX_RETRY_AFTER, Answer, HttpProvider
+from ..http import MAX_RETRY_AFTER, Answer, HttpProvider, parse_retry_after
 from . import codes, signing
 from .cleaning import said
 from .codes import Retry
@@ -53,17 +53,22 @@ class AlibabaProvider(HttpProvider):
     - ``region`` (default "ap-southeast-1"); ``vpc`` (stay in the provider's network); ``endpoint`` (in place of the
       region's host: ``host``, ``host:port``, or either after ``http://``)
     - ``uid``: the main account's, which callbacks are signed with; ``crypt_type``: "SHA256" or "SM3"
+    - ``is_asynchronous`` (default True): the answer comes by callback, where ``CALLBACK_BASE_URL`` and ``uid`` are
+      set, and is asked for otherwise; False has it in the answer to the request
     - ``source``: how a picture gets there. "upload" (default) into the provider's bucket; "url": it is fetched from
       its storage's URL, a relative one joined to ``base_url``; "oss": it lies in the site's own ``bucket``, in
       ``bucket_region``, under ``key_prefix`` and its name in the storage
     """
 
     generation: ClassVar[Generation]
+    # The rate is about requests to the interface, those for upload tokens too. Uploads themselves go to another server.
+    takes_turns = True
 
     def __init__(self, alias: str, **options: Any) -> None:
         own = {name: options.pop(name) for name in OPTION_NAMES & options.keys()}
         super().__init__(alias, **options)
         self.options = AlibabaOptions(alias=alias, **own)
+        self.is_asynchronous = self.options.is_asynchronous
         self.wants_url = self.options.source == "url"
         self.address = self.options.address_of(self.generation)
         """Scheme, host and port of the interface; no slash at its end."""
@@ -78,15 +83,16 @@ class AlibabaProvider(HttpProvider):
         """Return the credentials as they are now. Raises ``ImgmodConfigurationError`` where there are none."""
         return read_credentials(self.alias, self.options.credentials)
 
-    def call_green(self, path: str, body: Any) -> Mapping[str, Any]:
+    def call_green(self, path: str, body: Any, *, at_most: float | None = None) -> Mapping[str, Any]:
         """
         Send a JSON value to a path of Green and return the answer, whose ``code`` is 200 or 280.
 
-        Raises as ``send`` does, by the codes of the gateway and of the service. Signed anew where it has to be sent
-        again. What the single pictures' own codes mean is for the caller to see.
+        Waits for a turn as ``wait_for_turn`` does. Raises as ``send`` does, by the codes of the gateway and of the
+        service. Signed anew where it has to be sent again. What the single pictures' own codes mean is for the caller
+        to see.
         """
         content = dumps(body).encode()
-        return self._call(lambda credentials: self._sign_green(credentials, path, content), content)
+        return self._call(lambda credentials: self._sign_green(credentials, path, content), content, at_most)
 
     def call_rpc(
         self, action: str, *, query: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
@@ -128,11 +134,17 @@ class AlibabaProvider(HttpProvider):
             # Either may be silent: the status about the failure, the body about its code.
             is_of_service = any(answer.payload.get(name) for name in ("RequestId", "requestId"))
             if not is_of_service or answer.status not in self.generation.codes:
-                return None
+                return self._error_of_status(answer)
             number = answer.status
         return codes.error_of_code(
             self.generation.codes, number, self._quoted(answer), self._at(), retry_after=_retry_after(answer)
         )
+
+    def _error_of_status(self, answer: Answer) -> ProviderError | None:
+        """Return the error of an answer without a code that says when to come back in the gateway's own way."""
+        if answer.status not in (429, 503) or (retry_after := _gateway_retry_after(answer)) is None:
+            return None
+        return codes.THROTTLED.error_at(self._at(), f"HTTP {answer.status}", retry_after=retry_after)
 
     def _error_of_gateway(self, name: str, answer: Answer) -> ProviderError:
         failure = codes.gateway_failure(name, answer.status)
@@ -148,10 +160,13 @@ class AlibabaProvider(HttpProvider):
         is_repeatable = failure.retry in (Retry.NOW, Retry.WITH_OTHER_CREDENTIALS)
         return _Repeatable(error, failure.retry) if is_repeatable else error
 
-    def _call(self, sign: Callable[[Credentials], Signed], content: bytes) -> Mapping[str, Any]:
-        """Send a request, once more where its code says so, and return the payload."""
+    def _call(
+        self, sign: Callable[[Credentials], Signed], content: bytes, at_most: float | None = None
+    ) -> Mapping[str, Any]:
+        """Send a request in its turn, once more where its code says so, and return the payload."""
         credentials = self.credentials()
         for is_last in (False, True):
+            self.wait_for_turn(at_most=at_most)
             self._sent_token = credentials.security_token
             url, headers = sign(credentials)
             try:
@@ -215,6 +230,18 @@ class AlibabaProvider(HttpProvider):
         # Without a query the lone question mark is not sent.
         return f"{self.address}/?{signing.canonical_query(query)}", headers
 
+    def _check_frames(self, interval: object, max_frames: object, *, at_most: int = 1_000_000) -> None:
+        """Raise ``ImgmodConfigurationError`` unless both are whole numbers in range, or both are None."""
+        if (interval is None) != (max_frames is None):
+            raise self._wrong("interval", 'and OPTIONS["max_frames"] belong together')
+        for name, value, most in (("interval", interval, 1_000_000), ("max_frames", max_frames, at_most)):
+            is_number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+            if value is not None and not is_number:
+                raise self._wrong(name, f"must be a whole number from 1 to {most:,}, not {value!r}")
+
+    def _wrong(self, name: str, words: str) -> ImgmodConfigurationError:
+        return ImgmodConfigurationError(f'Provider "{self.alias}": OPTIONS["{name}"] {words}.')
+
     def _at(self) -> str:
         return f'Provider "{self.alias}" ({self.host})'
 
@@ -230,10 +257,15 @@ def _code_of(payload: Mapping[str, Any]) -> object:
 
 
 def _retry_after(answer: Answer) -> float | None:
-    """Return the seconds that ``x-acs-retry-after`` asks for; it counts in milliseconds, and zero is nothing."""
+    """Return the seconds that an answer asks for, by the gateway's own header, else by that of HTTP; zero is none."""
+    return _gateway_retry_after(answer) or parse_retry_after(answer.headers.get("Retry-After", "")) or None
+
+
+def _gateway_retry_after(answer: Answer) -> float | None:
     given = answer.headers.get("x-acs-retry-after", "")
     if not (given.isascii() and given.isdigit()) or len(given) > 12 or int(given) == 0:
         return None
+    # It counts in milliseconds.
     return min(int(given) / 1000, MAX_RETRY_AFTER)
 
 

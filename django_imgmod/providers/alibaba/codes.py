@@ -50,6 +50,14 @@ class ImageFailed(ProviderError):
     retryable = True
 
 
+class NotPermitted(ProviderAuthError):
+    """The credentials are right, and the account lacks the right, the activation or the money."""
+
+
+class ClockIsOff(ProviderAuthError):
+    """A request was refused for its time alone."""
+
+
 class Failure(NamedTuple):
     """What one code means."""
 
@@ -81,12 +89,12 @@ _ACTIVATION: Final = (
 )
 _LEAD: Final = "That says nothing about the picture: please report it, with the settings of this provider."
 
-_THROTTLED: Final = Failure(Retry.LATER, ProviderThrottled, "asked for fewer requests")
+THROTTLED: Final = Failure(Retry.LATER, ProviderThrottled, "asked for fewer requests")
 _OUTAGE: Final = Failure(Retry.LATER, ProviderUnavailable, "failed")
 _IMAGE_FAILED: Final = Failure(Retry.LATER, ImageFailed, "failed on the picture")
 _NOT_TAKEN: Final = Failure(Retry.NEVER, ProviderProtocolError, "did not take the request", _LEAD)
 _NO_SUCH_THING: Final = Failure(Retry.NEVER, ProviderProtocolError, "does not offer this operation there", _ADDRESS)
-_FORBIDDEN: Final = Failure(Retry.NEVER, ProviderAuthError, "forbade it", _RIGHT)
+_FORBIDDEN: Final = Failure(Retry.NEVER, NotPermitted, "forbade it", _RIGHT)
 _NOT_DOWNLOADED: Final = Failure(Retry.LATER, ImageFailed, "could not download the picture")
 _TOO_LARGE: Final = Failure(Retry.NEVER, ProviderRefused, "found the picture too large", code=ErrorCode.TOO_LARGE)
 _WRONG_FORMAT: Final = Failure(
@@ -117,7 +125,7 @@ GATEWAY: Final[Mapping[str, Failure]] = {
     "InvalidTimeStamp": Failure(Retry.NEVER, ProviderProtocolError, "could not read the request's time", _LEAD),
     CLOCK_IS_OFF: Failure(
         Retry.NEVER,
-        ProviderAuthError,
+        ClockIsOff,
         "found the request's time more than 15 minutes off",
         "Set this machine's clock.",
     ),
@@ -137,7 +145,7 @@ GATEWAY: Final[Mapping[str, Failure]] = {
         Retry.NEVER, ProviderProtocolError, "wants HTTPS", 'Take "http://" out of OPTIONS["endpoint"].'
     ),
     "Forbidden": _FORBIDDEN,
-    "Throttling": _THROTTLED,
+    "Throttling": THROTTLED,
     "ServiceUnavailable": _OUTAGE,
     "InternalError": _OUTAGE,
 }
@@ -167,7 +175,7 @@ GREEN: Final[Mapping[int, Failure]] = {
     585: _OUTAGE,
     586: _IMAGE_FAILED,
     587: _OUTAGE,
-    588: _THROTTLED,
+    588: THROTTLED,
     589: _TOO_LARGE,
     590: _WRONG_FORMAT,
     591: _OUTAGE,
@@ -179,7 +187,7 @@ GREEN: Final[Mapping[int, Failure]] = {
         "Results are kept for an hour: ask more often, or submit the picture again.",
     ),
     595: _IMAGE_FAILED,
-    596: Failure(Retry.NEVER, ProviderAuthError, "does not serve this account", _ACTIVATION),
+    596: Failure(Retry.NEVER, NotPermitted, "does not serve this account", _ACTIVATION),
 }
 
 # 2022-03-02, from the page of the asynchronous operation; 409 from the metadata.
@@ -187,12 +195,12 @@ MODERATION2: Final[Mapping[int, Failure]] = {
     400: _NOT_TAKEN,
     401: _NOT_TAKEN,
     402: _NOT_TAKEN,
-    403: _THROTTLED,
+    403: THROTTLED,
     404: _NOT_DOWNLOADED,
     405: _NOT_DOWNLOADED,
     406: _TOO_LARGE,
     407: _WRONG_FORMAT,
-    408: Failure(Retry.NEVER, ProviderAuthError, "does not serve this account", _ACTIVATION),
+    408: Failure(Retry.NEVER, NotPermitted, "does not serve this account", _ACTIVATION),
     409: Failure(
         Retry.LATER,
         ImageFailed,
@@ -203,7 +211,7 @@ MODERATION2: Final[Mapping[int, Failure]] = {
 }
 
 _UNKNOWN: Final = Failure(Retry.NEVER, ProviderProtocolError, "answered with a code that is not known")
-_UNKNOWN_BY_STATUS: Final[Mapping[int, Failure]] = {401: _FORBIDDEN, 403: _FORBIDDEN, 429: _THROTTLED}
+_UNKNOWN_BY_STATUS: Final[Mapping[int, Failure]] = {401: _FORBIDDEN, 403: _FORBIDDEN, 429: THROTTLED}
 
 
 def gateway_failure(name: str, status: int) -> Failure:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from ...choices import Outcome
 from ...conf import imgmod_settings
-from ...exceptions import CallbackRefused, ImgmodConfigurationError, ProviderError, UnsupportedOperation
-from ...results import Callback, FeedbackMessage, ImageSource, Submission, Verdict
+from ...exceptions import CallbackRefused, ProviderError, UnsupportedOperation
+from ...results import (
+    Callback,
+    FeedbackMessage,
+    ImageSource,
+    LiveAdvice,
+    LiveFinding,
+    Submission,
+    Verdict,
+)
 from .answers import Judged
 from .answers1 import by_data_id, by_reference, read_accepted1, read_callback1, read_task1, read_tasks1
 from .base import AlibabaProvider
-from .checksums import check_crypt_type, is_genuine
+from .checksums import is_genuine
+from .codes import PROCESSING
 from .labels import FEEDBACK_SCENES, SCENES, feedback_scene
 from .limits import GREEN as LIMITS
+from .live import advice, ask_about_account, look_at_uid, signed_fields
 from .locating import Location, locate
 from .regions import GREEN
 from .uploads import ask_token1
@@ -31,6 +42,8 @@ POLL_AFTER: Final = 5.0
 POLL_DESPITE_CALLBACK: Final = 1800.0
 MAX_IMAGES: Final = 50
 MAX_NOTE: Final = 500
+# Of all of an account's feedback, beside the rate of everything: "/green/image/feedback".
+FEEDBACK_QPS: Final = 20
 
 _SUGGESTIONS: Final[Mapping[Outcome, str]] = {Outcome.PASS: "pass", Outcome.BLOCK: "block"}
 
@@ -44,8 +57,6 @@ class GreenProvider(AlibabaProvider):
     - ``scenes`` (default "porn", "terrorism" and "ad"): of "porn", "terrorism", "ad", "qrcode", "live" and "logo";
       each has its price
     - ``biz_type``: a scenario of the console
-    - ``is_asynchronous`` (default True): the answer comes by callback, where ``CALLBACK_BASE_URL`` and ``uid`` are
-      set, and is asked for otherwise; False has it in the answer to the request
     - ``interval`` and ``max_frames`` (together): which frames of an animation are judged; the first otherwise
     - ``images_per_request`` (default 10, at most 50)
 
@@ -61,7 +72,6 @@ class GreenProvider(AlibabaProvider):
         *,
         scenes: Sequence[str] = FEEDBACK_SCENES,
         biz_type: str = "",
-        is_asynchronous: bool = True,
         interval: int | None = None,
         max_frames: int | None = None,
         images_per_request: int = 10,
@@ -70,14 +80,13 @@ class GreenProvider(AlibabaProvider):
         super().__init__(alias, **options)
         if isinstance(scenes, str) or not scenes or not set(scenes) <= SCENES.keys():
             raise self._wrong("scenes", f"must be a list of {', '.join(SCENES)}, not {scenes!r}")
-        if (interval is None) != (max_frames is None):
-            raise self._wrong("interval", 'and OPTIONS["max_frames"] belong together')
+        if not isinstance(biz_type, str):
+            raise self._wrong("biz_type", f"must be the name of a scenario, not {biz_type!r}")
+        self._check_frames(interval, max_frames)
         if images_per_request not in range(1, MAX_IMAGES + 1):
             raise self._wrong("images_per_request", f"must be 1 to {MAX_IMAGES}, not {images_per_request!r}")
-        check_crypt_type(self.options.crypt_type)
         self.scenes = tuple(dict.fromkeys(scenes))
         self.biz_type = biz_type
-        self.is_asynchronous = is_asynchronous
         self.images_per_request = images_per_request
         self.fetches_per_call = images_per_request
         self._frames = {} if max_frames is None else {"interval": interval, "maxFrames": max_frames}
@@ -93,7 +102,7 @@ class GreenProvider(AlibabaProvider):
 
     @property
     def service(self) -> str:
-        parts = ["1", self.options.region, "+".join(self.scenes), self.biz_type, str(self._frames.get("maxFrames", ""))]
+        parts = ["1", self.options.region, "+".join(self.scenes), self.biz_type, *map(str, self._frames.values())]
         return "/".join(parts).rstrip("/")
 
     def submit(self, source: ImageSource) -> Submission:
@@ -134,8 +143,7 @@ class GreenProvider(AlibabaProvider):
         uid, crypt_type = self.options.uid, self.options.crypt_type
         if not uid or not is_genuine(parts.checksum, uid, seeds_of(parts.data_id), parts.content, crypt_type):
             raise CallbackRefused(f"{self!r}: the checksum is not right.")
-        answer = read_task1(parts.element, scenes=self.scenes, where=self._at()).answer
-        return Callback(data_id=parts.data_id, verdict=answer if isinstance(answer, Verdict) else None)
+        return Callback(data_id=parts.data_id, verdict=partial(self._read_verdict, parts.element))
 
     def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         suggestion = _SUGGESTIONS.get(message.outcome)
@@ -154,12 +162,29 @@ class GreenProvider(AlibabaProvider):
         # Only with a picture does the next one like it profit.
         if source := read_source():
             body["url"] = _url_of(locate(self, source, LIMITS, ask_token1))
-        self.call_green(PATHS["ImageScanFeedback"], {name: value for name, value in body.items() if value})
+        given = {name: value for name, value in body.items() if value}
+        self.call_green(PATHS["ImageScanFeedback"], given, at_most=FEEDBACK_QPS)
 
     def diagnose(self) -> str:
         ask_token1(self)
         how = "asynchronous" if self.is_asynchronous else "synchronous"
         return f"Green at {self.host}, scenes {', '.join(self.scenes)}, {how}"
+
+    def live_findings(self) -> Sequence[LiveFinding]:
+        findings = ask_about_account(self, partial(ask_token1, self))
+        return [*findings, *look_at_uid(self, is_asynchronous=self.is_asynchronous)]
+
+    def live_advice(self) -> LiveAdvice:
+        mend = f'Are the scenes {", ".join(self.scenes)} activated in "{self.options.region}"?'
+        if self.biz_type:
+            mend += f' Is OPTIONS["biz_type"], "{self.biz_type}", a scenario of the console?'
+        return advice(self, not_judged=mend)
+
+    def callback_for(self, data_id: str, seed: str) -> Mapping[str, str]:
+        if not self.is_asynchronous:
+            raise UnsupportedOperation(f"{self!r} is not asked to call back: it answers at once.")
+        content = {"code": PROCESSING, "msg": "a test of imgmod_doctor", "dataId": data_id}
+        return signed_fields(self, ("checksum", "content"), content, seed)
 
     def _located(self, source: ImageSource) -> Location | ProviderError:
         """Return where a picture lies, or its own error; what fails for all of them is raised."""
@@ -188,8 +213,9 @@ class GreenProvider(AlibabaProvider):
             judged = read_tasks1(payload, scenes=self.scenes, where=self._at())
         return by_data_id(judged, list(located), where=self._at())
 
-    def _wrong(self, name: str, words: str) -> ImgmodConfigurationError:
-        return ImgmodConfigurationError(f'Provider "{self.alias}": OPTIONS["{name}"] {words}.')
+    def _read_verdict(self, element: Mapping[str, Any]) -> Verdict | None:
+        answer = read_task1(element, scenes=self.scenes, where=self._at()).answer
+        return answer if isinstance(answer, Verdict) else None
 
 
 def _url_of(location: Location) -> str:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from json import dumps
 from typing import Any, Final
 
-from ...exceptions import CallbackRefused, ImgmodConfigurationError, UnsupportedOperation
-from ...results import Callback, FeedbackMessage, ImageSource, Submission, Verdict
+from ...exceptions import CallbackRefused, UnsupportedOperation
+from ...results import (
+    Callback,
+    FeedbackMessage,
+    ImageSource,
+    LiveAdvice,
+    LiveFinding,
+    Soundness,
+    Submission,
+    Verdict,
+)
 from .answers2 import read_accepted2, read_answer2, read_callback2
 from .base import AlibabaProvider
-from .checksums import check_crypt_type, is_genuine
+from .checksums import is_genuine
+from .codes import PROCESSING
 from .limits import IMAGE_MODERATION_2
+from .live import advice, ask_about_account, look_at_uid, signed_fields
 from .locating import Location, locate
 from .regions import MODERATION2
 from .uploads import ask_token2
@@ -22,6 +34,9 @@ POLL_AFTER: Final = 30.0
 POLL_DESPITE_CALLBACK: Final = 600.0
 MAX_REFERER: Final = 256
 MAX_FRAMES: Final = 100
+INFO_TYPES: Final = ("customImage", "textInImage", "publicFigure", "logoData")
+# Where the asynchronous operations are documented.
+ASYNCHRONOUS: Final = ("ap-southeast-1", "baselineCheck_global")
 
 
 class ImageModeration2Provider(AlibabaProvider):
@@ -31,8 +46,6 @@ class ImageModeration2Provider(AlibabaProvider):
     OPTIONS: those of ``AlibabaProvider``, and
 
     - ``service`` (default "baselineCheck_global"): which of the services, as the console names it
-    - ``is_asynchronous`` (default True): the answer comes by callback, where ``CALLBACK_BASE_URL`` and ``uid`` are
-      set, and is asked for otherwise; False has it in the answer to the request
     - ``interval`` and ``max_frames`` (together; asynchronous): which frames of an animation are judged, at most 100,
       each at its price; the first ten otherwise
     - ``referer``: what is sent as such where the picture is fetched
@@ -49,36 +62,29 @@ class ImageModeration2Provider(AlibabaProvider):
         alias: str,
         *,
         service: Any = "baselineCheck_global",
-        is_asynchronous: bool = True,
-        interval: Any = None,
-        max_frames: Any = None,
-        referer: str = "",
+        interval: int | None = None,
+        max_frames: int | None = None,
+        referer: Any = "",
         info_type: Sequence[str] = (),
         **options: Any,
     ) -> None:
         super().__init__(alias, **options)
         if not isinstance(service, str) or not service:
             raise self._wrong("service", f"must be the name of a service, not {service!r}")
-        if (interval is None) != (max_frames is None):
-            raise self._wrong("interval", 'and OPTIONS["max_frames"] belong together')
-        if max_frames is not None and max_frames not in range(1, MAX_FRAMES + 1):
-            raise self._wrong("max_frames", f"must be 1 to {MAX_FRAMES}, not {max_frames!r}")
-        if interval is not None and (not isinstance(interval, int) or interval < 1):
-            raise self._wrong("interval", f"must be a number of frames from 1 on, not {interval!r}")
-        if len(referer) > MAX_REFERER:
-            raise self._wrong("referer", f"may have {MAX_REFERER} characters, not {len(referer)}")
-        check_crypt_type(self.options.crypt_type)
+        self._check_frames(interval, max_frames, at_most=MAX_FRAMES)
+        if not isinstance(referer, str) or len(referer) > MAX_REFERER:
+            raise self._wrong("referer", f"must be text of at most {MAX_REFERER} characters")
+        if isinstance(info_type, str) or not set(info_type) <= set(INFO_TYPES):
+            raise self._wrong("info_type", f"must be a list of {', '.join(INFO_TYPES)}, not {info_type!r}")
         self.service_code: str = service
-        self.is_asynchronous = is_asynchronous
-        self._wishes = {"referer": referer, "infoType": ",".join(info_type)}
+        self._wishes = {"referer": referer, "infoType": ",".join(dict.fromkeys(info_type))}
         if interval is not None:
             self._wishes |= {"interval": str(interval), "maxFrameNum": str(max_frames)}
 
     @property
     def service(self) -> str:
-        return "/".join(["2.0", self.options.region, self.service_code, self._wishes.get("maxFrameNum", "")]).rstrip(
-            "/"
-        )
+        frames = [self._wishes[name] for name in ("interval", "maxFrameNum") if name in self._wishes]
+        return "/".join(["2.0", self.options.region, self.service_code, *frames])
 
     def submit(self, source: ImageSource) -> Submission:
         location = locate(self, source, IMAGE_MODERATION_2, ask_token2)
@@ -115,8 +121,7 @@ class ImageModeration2Provider(AlibabaProvider):
         uid, crypt_type = self.options.uid, self.options.crypt_type
         if not uid or not is_genuine(parts.checksum, uid, seeds_of(parts.data_id), parts.content, crypt_type):
             raise CallbackRefused(f"{self!r}: the checksum is not right.")
-        answer = read_answer2(parts.element, where=self._at()).answer
-        return Callback(data_id=parts.data_id, verdict=answer if isinstance(answer, Verdict) else None)
+        return Callback(data_id=parts.data_id, verdict=partial(self._read_verdict, parts.element))
 
     def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         raise UnsupportedOperation(
@@ -129,8 +134,32 @@ class ImageModeration2Provider(AlibabaProvider):
         how = "asynchronous" if self.is_asynchronous else "synchronous"
         return f"Image Moderation 2.0 at {self.host}, service {self.service_code}, {how}"
 
-    def _wrong(self, name: str, words: str) -> ImgmodConfigurationError:
-        return ImgmodConfigurationError(f'Provider "{self.alias}": OPTIONS["{name}"] {words}.')
+    def live_findings(self) -> Sequence[LiveFinding]:
+        findings = ask_about_account(self, partial(ask_token2, self))
+        region, service = ASYNCHRONOUS
+        is_known = self.options.region == region and self.service_code.startswith(service)
+        if self.is_asynchronous and not is_known:
+            text = f"the asynchronous interface is documented for {region} with {service} alone"
+            mend = 'If the test picture is not judged, set OPTIONS["is_asynchronous"] to False.'
+            findings.append(LiveFinding(subject="service", text=text, soundness=Soundness.WARNING, mend=mend))
+        return [*findings, *look_at_uid(self, is_asynchronous=self.is_asynchronous)]
+
+    def live_advice(self) -> LiveAdvice:
+        mend = (
+            f'Is OPTIONS["service"], "{self.service_code}", spelt as the console spells it, and offered in '
+            f'"{self.options.region}"?'
+        )
+        return advice(self, not_judged=mend)
+
+    def callback_for(self, data_id: str, seed: str) -> Mapping[str, str]:
+        if not self.is_asynchronous:
+            raise UnsupportedOperation(f"{self!r} is not asked to call back: it answers at once.")
+        content = {"Code": PROCESSING, "Msg": "a test of imgmod_doctor", "Data": {"DataId": data_id}}
+        return {"ReqId": data_id, **signed_fields(self, ("Checksum", "Content"), content, seed)}
+
+    def _read_verdict(self, element: Mapping[str, Any]) -> Verdict | None:
+        answer = read_answer2(element, where=self._at()).answer
+        return answer if isinstance(answer, Verdict) else None
 
 
 def _place(location: Location) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ...exceptions import ImgmodConfigurationError
+from .checksums import check_crypt_type
 from .credentials import VARIABLES
 from .regions import SCHEMES, Generation, parse_endpoint
 
@@ -27,6 +28,7 @@ class AlibabaOptions:
     endpoint: str = ""
     uid: str = ""
     crypt_type: str = "SHA256"
+    is_asynchronous: bool = True
     source: str = "upload"
     base_url: str = ""
     bucket: str = ""
@@ -36,12 +38,17 @@ class AlibabaOptions:
     def __post_init__(self) -> None:
         for option in fields(self):
             value = getattr(self, option.name)
-            if not isinstance(value, bool if option.name == "vpc" else str):
-                words = "True or False" if option.name == "vpc" else "text"
+            is_switch = option.name in _SWITCHES
+            if not isinstance(value, bool if is_switch else str):
+                words = "True or False" if is_switch else "text"
                 raise self._wrong(option.name, f"must be {words}, not {type(value).__name__}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise self._wrong(name, f"must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        try:
+            check_crypt_type(self.crypt_type)
+        except ImgmodConfigurationError as error:
+            raise ImgmodConfigurationError(f'Provider "{self.alias}", OPTIONS: {error}') from None
         for name, source in _SOURCES.items():
             if getattr(self, name) and self.source != source:
                 raise self._wrong(name, f'is for "source": "{source}", which is "{self.source}" here')
@@ -78,6 +85,7 @@ class AlibabaOptions:
 
 OPTION_NAMES: Final = frozenset(option.name for option in fields(AlibabaOptions)) - {"alias"}
 
+_SWITCHES: Final = frozenset({"vpc", "is_asynchronous"})
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "crypt_type": ("SHA256", "SM3"),
     "source": ("upload", "url", "oss"),

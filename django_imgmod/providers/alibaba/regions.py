@@ -48,7 +48,13 @@ GREEN: Final = Generation(
             ),
             "green.ap-southeast-1.aliyuncs.com",
         ),
-        **dict.fromkeys(("cn-hongkong", "cn-chengdu", "cn-qingdao"), "green.aliyuncs.com"),
+        **dict.fromkeys(
+            (
+                *("cn-hongkong", "cn-chengdu", "cn-qingdao", "cn-huhehaote", "cn-zhangjiakou", "cn-hangzhou-finance"),
+                *("cn-shanghai-finance-1", "cn-shenzhen-finance-1", "cn-north-2-gov-1"),
+            ),
+            "green.aliyuncs.com",
+        ),
     },
     vpc_hosts=None,
     codes=codes.GREEN,

@@ -23,6 +23,7 @@ from django_imgmod.exceptions import (
     ProviderUnavailable,
 )
 from django_imgmod.providers.alibaba import signing
+from django_imgmod.providers.alibaba.codes import NotPermitted
 from django_imgmod.providers.alibaba.credentials import VARIABLES
 from django_imgmod.results import ImageSource
 
@@ -143,7 +144,7 @@ class TestErrors:
         [
             ("InvalidAccessKeyId.NotFound", 404, ProviderAuthError),
             ("SignatureDoesNotMatch", 400, ProviderAuthError),
-            ("Forbidden.RAM", 403, ProviderAuthError),
+            ("Forbidden.RAM", 403, NotPermitted),
             ("Throttling.User", 400, ProviderThrottled),
             ("ServiceUnavailable", 503, ProviderUnavailable),
             ("Unheard.Of", 400, ProviderProtocolError),
@@ -155,9 +156,9 @@ class TestErrors:
             ("403", 403, ProviderThrottled),
             (None, 403, ProviderThrottled),
             (200, 403, ProviderThrottled),
-            (408, 200, ProviderAuthError),
-            (408, 408, ProviderAuthError),
-            (None, 408, ProviderAuthError),
+            (408, 200, NotPermitted),
+            (408, 408, NotPermitted),
+            (None, 408, NotPermitted),
             (407, 200, ProviderRefused),
             (777, 200, ProviderProtocolError),
             (777, 400, ProviderProtocolError),

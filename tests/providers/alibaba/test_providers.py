@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Event
 from typing import Any
@@ -11,9 +10,9 @@ import pytest
 from django.core.files.base import ContentFile
 from PIL import Image
 
-from django_imgmod.canary import canary_png, draw_canary
+from django_imgmod.canary import draw_canary
 from django_imgmod.choices import FeedbackStatus, Outcome, ReceiptOutcome, RiskLevel, Status
-from django_imgmod.emulator import Emulator, Fault, Judge, serve
+from django_imgmod.emulator import Fault, Judge
 from django_imgmod.exceptions import (
     CallbackRefused,
     ImgmodConfigurationError,
@@ -32,46 +31,16 @@ from django_imgmod.services.feedback import send_due_feedback
 from django_imgmod.services.periodic import run_periodic
 from django_imgmod.services.sweep import sweep
 from django_imgmod.signals import callback_stored
+from django_imgmod.testing import GREEN as ONE
+from django_imgmod.testing import IMAGE_MODERATION_2 as TWO
+from django_imgmod.testing import canary_png
 from tests.hostapp.models import Photo
 from tests.providers.pictures import encoded, landscape
 from tests.timetravel import fast_forward
 
-KEY = {"access_key_id": "id", "access_key_secret": "secret"}
 UID = "1234567890123456"
-TWO = "django_imgmod.providers.alibaba.ImageModeration2Provider"
-ONE = "django_imgmod.providers.alibaba.GreenProvider"
 BOTH = pytest.mark.parametrize("backend", [TWO, ONE])
 HIGH = canary_png("high")
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with Emulator({"id": "secret"}, uid=UID, judge=Judge(has_engine=False), callback_delay=0) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def address(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serve(emulator) as address:
-        yield f"http://{address}"
-
-
-@pytest.fixture
-def use(settings: Any, address: str) -> Callable[..., Any]:
-    """Return a function that puts a provider into the settings, and returns it."""
-
-    def put(backend: str, alias: str = "default", **options: Any) -> Any:
-        entry = {"BACKEND": backend, "OPTIONS": {"endpoint": address, "uid": UID, **KEY, **options}}
-        old = settings.IMGMOD.get("PROVIDERS", {})
-        settings.IMGMOD = {
-            **settings.IMGMOD,
-            "PROVIDERS": {**old, alias: entry},
-            "DISPATCHER": "django_imgmod.dispatch.SweepDispatcher",
-        }
-        return providers[alias]
-
-    return put
 
 
 def source(content: bytes = HIGH, data_id: str = "picture-1", **more: Any) -> ImageSource:
