@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,12 +19,15 @@ from ..canary import LEVELS, CanaryLevel
 from ..checks import TAG
 from ..choices import Status
 from ..conf import imgmod_settings
-from ..exceptions import ImgmodConfigurationError, ImgmodError
+from ..exceptions import ImgmodConfigurationError
 from ..models import ModerationRecord
 from ..providers import providers
 from ..registry import WatchedField, all_watched_fields
+from ..results import Soundness
 from ..services.probe import PREFIX, ProbeReport, probe
 from ..services.sweep import record_databases
+from .findings import Finding, fault
+from .live import live_findings
 
 OVERDUE: Final = timedelta(minutes=15)
 # Seconds to wait for a provider that does not answer at once.
@@ -35,27 +36,16 @@ CANARY_TIMEOUT: Final = 60.0
 SAID_ELSEWHERE: Final = frozenset({"imgmod.E012"})
 
 
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "WARNING"
-    FAULT = "FAULT"
+def findings(*, with_canaries: bool = False, is_live: bool = False) -> Iterator[Finding]:
+    """
+    Examine everything, one finding after the other; with ``is_live`` the services outside are asked as well.
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report, and what to do about it."""
-
-    level: Level
-    text: str
-    mend: str = ""
-
-
-def findings(*, with_canaries: bool = False) -> Iterator[Finding]:
-    """Examine everything, one finding after the other. Raises nothing: what cannot be examined is a finding too."""
+    Raises nothing: what cannot be examined is a finding too.
+    """
     examinations: dict[str, Callable[[], Iterator[Finding]]] = {
         "settings": _examine_settings,
         "databases": _examine_databases,
-        "providers": _examine_providers,
+        "providers": live_findings if is_live else _examine_providers,
         "fields": _examine_fields,
         "storages": _examine_storages,
     }
@@ -65,32 +55,25 @@ def findings(*, with_canaries: bool = False) -> Iterator[Finding]:
         try:
             yield from examination()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other examinations go on
-            yield _fault(subject, error, "Mend this first: until then this part cannot be examined.")
+            yield fault(subject, error, "Mend this first: until then this part cannot be examined.")
 
 
 def _examine(subject: str, look: Callable[[], str], mend: str) -> Finding:
     """Return what ``look`` says, or what it raises as a fault."""
     try:
-        return Finding(Level.OK, f"{subject}: {look()}")
+        return Finding(Soundness.OK, f"{subject}: {look()}")
     except Exception as error:  # noqa: BLE001 - a storage, a database or an engine raises what it likes
-        return _fault(subject, error, mend)
-
-
-def _fault(subject: str, error: Exception, mend: str) -> Finding:
-    is_ours = isinstance(error, ImgmodError | ImgmodConfigurationError)
-    return Finding(
-        Level.FAULT, f"{subject}: {error}" if is_ours else f"{subject}: {type(error).__name__}: {error}", mend
-    )
+        return fault(subject, error, mend)
 
 
 def _examine_settings() -> Iterator[Finding]:
     messages = [message for message in run_checks(tags=[TAG]) if message.id not in SAID_ELSEWHERE]
     complaints = [message for message in messages if not message.is_silenced()]
     for message in complaints:
-        level = Level.FAULT if message.is_serious() else Level.WARNING
+        level = Soundness.FAULT if message.is_serious() else Soundness.WARNING
         yield Finding(level, f"settings: {message.msg} ({message.id})", message.hint or "")
     if not complaints:
-        yield Finding(Level.OK, f"settings: in order, dispatcher {imgmod_settings.dispatcher}")
+        yield Finding(Soundness.OK, f"settings: in order, dispatcher {imgmod_settings.dispatcher}")
 
 
 def _examine_databases() -> Iterator[Finding]:
@@ -101,7 +84,7 @@ def _examine_databases() -> Iterator[Finding]:
             f"Run manage.py migrate --database={alias}, or say in a database router that no records are kept there.",
         )
         yield migrations
-        if migrations.level == Level.OK:
+        if migrations.level == Soundness.OK:
             yield _backlog(alias)
 
 
@@ -119,12 +102,12 @@ def _backlog(alias: str) -> Finding:
     due = ModerationRecord.objects.using(alias).due()
     oldest = due.values_list("due_at", flat=True).first()
     if oldest is None:
-        return Finding(Level.OK, f'work in "{alias}": nothing is due')
+        return Finding(Soundness.OK, f'work in "{alias}": nothing is due')
     age = timezone.now() - oldest
     text = f'work in "{alias}": {due.count()} due, the oldest for {age.total_seconds() / 60:.0f} minutes'
     if age < OVERDUE:
-        return Finding(Level.OK, text)
-    return Finding(Level.WARNING, text, "Run manage.py imgmod_worker, and see to it that it keeps running.")
+        return Finding(Soundness.OK, text)
+    return Finding(Soundness.WARNING, text, "Run manage.py imgmod_worker, and see to it that it keeps running.")
 
 
 def _examine_providers() -> Iterator[Finding]:
@@ -142,10 +125,10 @@ def _examine_fields() -> Iterator[Finding]:
     for watched in fields:
         policy = imgmod_settings.policy(watched.policy)
         text = f'field {watched.label}: provider "{watched.provider}", policy "{watched.policy}" ({policy.mode})'
-        yield Finding(Level.OK, f"{text}: images show whatever the verdict" if policy.is_shadow else text)
+        yield Finding(Soundness.OK, f"{text}: images show whatever the verdict" if policy.is_shadow else text)
     if not fields:
         mend = 'Name fields in IMGMOD["FIELDS"], or decorate models with @moderate.'
-        yield Finding(Level.FAULT, "fields: none is watched, so nothing is moderated", mend)
+        yield Finding(Soundness.FAULT, "fields: none is watched, so nothing is moderated", mend)
 
 
 def _examine_storages() -> Iterator[Finding]:
@@ -183,7 +166,7 @@ def _examine_canaries() -> Iterator[Finding]:
     for alias in imgmod_settings.providers:
         watched = next((watched for watched in fields if watched.provider == alias), None)
         if watched is None:
-            yield Finding(Level.OK, f'canaries: none sent to "{alias}", which no watched field uses')
+            yield Finding(Soundness.OK, f'canaries: none sent to "{alias}", which no watched field uses')
             continue
         for level in LEVELS:
             yield _examine_canary(watched, level)
@@ -196,7 +179,7 @@ def _examine_canary(watched: WatchedField, level: CanaryLevel) -> Finding:
         knows_canaries = providers[watched.provider].knows_canaries
     except Exception as error:  # noqa: BLE001 - a storage or a database raises what it likes
         mend = f"Uploads may fail likewise. Delete what is left of it: a file and a record that begin with {PREFIX}."
-        return _fault(subject, error, mend)
+        return fault(subject, error, mend)
     return _judge(subject, level, result, knows_canaries=knows_canaries)
 
 
@@ -206,20 +189,24 @@ def _judge(subject: str, level: CanaryLevel, result: ProbeReport, *, knows_canar
     text = f"{subject}: {record.status}{seen} in {result.milliseconds:.0f} ms"
     if record.error_code:
         return Finding(
-            Level.FAULT, f"{text}, not judged: {record.error_message}", "See what is said of the provider above."
+            Soundness.FAULT, f"{text}, not judged: {record.error_message}", "See what is said of the provider above."
         )
     if record.is_open:
         return Finding(
-            Level.FAULT, f"{text}, no verdict (reference {record.reference!r})", "Ask the provider what it waits for."
+            Soundness.FAULT,
+            f"{text}, no verdict (reference {record.reference!r})",
+            "Ask the provider what it waits for.",
         )
     if result.has_seen(level):
         if level == "high" and record.status == Status.PASSED:
             mend = f'The policy "{record.policy}" passes it ({record.reason}). Is that intended?'
-            return Finding(Level.WARNING, text, mend)
-        return Finding(Level.OK, text)
+            return Finding(Soundness.WARNING, text, mend)
+        return Finding(Soundness.OK, text)
     if knows_canaries:
         mend = (
             f"The engine should have recognised it, and did not: it may miss anything. Reason given: {record.reason}."
         )
-        return Finding(Level.FAULT, f"{text}, not recognised", mend)
-    return Finding(Level.OK, f"{text}; this provider does not know canaries: they prove the path, not the judgement")
+        return Finding(Soundness.FAULT, f"{text}, not recognised", mend)
+    return Finding(
+        Soundness.OK, f"{text}; this provider does not know canaries: they prove the path, not the judgement"
+    )

@@ -22,6 +22,8 @@ from ..providers import providers
 from ..results import Callback
 from ..seeds import acceptable_seeds
 from ..signals import callback_stored
+from .probe import PREFIX
+from .receipts import insert_receipt
 from .storable import storable
 from .sweep import record_databases
 from .verdicts import apply_verdict
@@ -30,6 +32,8 @@ logger = logging.getLogger("django_imgmod")
 
 # What may still be applied.
 UNSETTLED: Final = (ReceiptOutcome.RECEIVED, ReceiptOutcome.FAILED)
+# On the receipt of a callback that is about no record, for imgmod_doctor asked for it.
+TRIAL: Final = "A test of imgmod_doctor."
 # The providers send two or three; a million would keep a process busy for seconds.
 MAX_FIELDS: Final = 100
 
@@ -60,8 +64,14 @@ def receive_callback(provider: str, body: str, callback: Callback) -> CallbackRe
     receipt, to be repeated. A repetition, or a verdict for a record that moved on, changes nothing.
     """
     using = _database_of(callback.data_id, provider)
-    receipt = CallbackReceipt.objects.using(using).create(provider=provider, body=storable(body))
-    callback_stored.send_robust(CallbackReceipt, receipt=receipt, callback=callback)
+    receipt = CallbackReceipt(provider=provider, body=storable(body))
+    is_trial = callback.data_id.startswith(PREFIX)
+    if is_trial:
+        # Kept like any other, and nothing to be applied: there is no such record.
+        receipt.outcome, receipt.error_message = ReceiptOutcome.LATE, TRIAL
+    insert_receipt(receipt, using=using)
+    if not is_trial:
+        callback_stored.send_robust(CallbackReceipt, receipt=receipt, callback=callback)
     return receipt
 
 
@@ -107,11 +117,12 @@ def apply_receipt(receipt: CallbackReceipt, callback: Callback) -> bool:
 
 
 def _apply(record: ModerationRecord, callback: Callback) -> ReceiptOutcome:
-    if callback.verdict is None:
+    verdict = callback.read_verdict()
+    if verdict is None:
         # There is news, but no verdict: the record is asked for now, and whatever is wrong is said there.
         open_rows = ModerationRecord.objects.using(record._state.db).filter(pk=record.pk, status=Status.SUBMITTED)
         return ReceiptOutcome.APPLIED if open_rows.update(due_at=DatabaseNow()) else ReceiptOutcome.LATE
-    if apply_verdict(record, callback.verdict):
+    if apply_verdict(record, verdict):
         return ReceiptOutcome.APPLIED
     was_applied = record.callback_receipts.filter(outcome=ReceiptOutcome.APPLIED).exists()
     return ReceiptOutcome.REPEATED if was_applied else ReceiptOutcome.LATE

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
 from django.db import DEFAULT_DB_ALIAS, router
 from PIL.PngImagePlugin import PngInfo
 
@@ -53,7 +54,7 @@ def probe(watched: WatchedField, level: CanaryLevel, *, timeout: float) -> Probe
     """
     number = uuid.uuid4().hex
     with (
-        _stored(watched, f"{PREFIX}{number}.png", _unique_canary(level)) as file_name,
+        stored_canary(watched.field.storage, f"{PREFIX}{number}.png", level) as file_name,
         _recorded(watched, f"{PREFIX}{number}", file_name) as record,
     ):
         started = time.perf_counter()
@@ -74,9 +75,9 @@ def _unique_canary(level: CanaryLevel) -> bytes:
 
 
 @contextmanager
-def _stored(watched: WatchedField, name: str, content: bytes) -> Iterator[str]:
-    storage = watched.field.storage
-    stored = storage.save(name, ContentFile(content))
+def stored_canary(storage: Storage, name: str, level: CanaryLevel) -> Iterator[str]:
+    """Keep a canary, of bytes that never were before, in a storage as long as the context lasts; give its name."""
+    stored = storage.save(name, ContentFile(_unique_canary(level)))
     try:
         yield stored
     finally:

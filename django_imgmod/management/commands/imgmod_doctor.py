@@ -4,7 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ..diagnosis import Finding, Level, findings
+from ...results import Soundness
+from ..diagnosis import findings
+from ..findings import Finding
 
 
 class Command(BaseCommand):
@@ -22,19 +24,31 @@ class Command(BaseCommand):
             help="Also send test pictures through storage, record, provider and policy. Nothing is left behind.",
         )
 
+        parser.add_argument(
+            "--live",
+            action="store_true",
+            help="Also ask the services outside whether region, credentials, permission and callbacks are right. Each "
+            "is sent one test picture to be judged, for which it may charge; the site calls itself back. Nothing is "
+            "left behind.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         fault_count = 0
-        for finding in findings(with_canaries=options["canary"]):
-            if options["verbosity"] or finding.level != Level.OK:
+        for finding in findings(with_canaries=options["canary"], is_live=options["live"]):
+            if options["verbosity"] or finding.level != Soundness.OK:
                 self._write(finding)
-            fault_count += finding.level == Level.FAULT
+            fault_count += finding.level == Soundness.FAULT
         if fault_count:
             raise CommandError(f"Faults found: {fault_count}.")
         if options["verbosity"]:
             self.stdout.write("No fault found.")
 
     def _write(self, finding: Finding) -> None:
-        style = {Level.OK: self.style.SUCCESS, Level.WARNING: self.style.WARNING, Level.FAULT: self.style.ERROR}
+        style = {
+            Soundness.OK: self.style.SUCCESS,
+            Soundness.WARNING: self.style.WARNING,
+            Soundness.FAULT: self.style.ERROR,
+        }
         self.stdout.write(f"{style[finding.level](f'{finding.level:<7}')} {finding.text}")
         if finding.mend:
             self.stdout.write(f"        -> {finding.mend}")
