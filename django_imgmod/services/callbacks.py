@@ -22,6 +22,7 @@ from ..providers import providers
 from ..results import Callback
 from ..seeds import acceptable_seeds
 from ..signals import callback_stored
+from .deadlocks import repeat
 from .probe import PREFIX
 from .receipts import insert_receipt
 from .storable import storable
@@ -100,19 +101,25 @@ def apply_receipt(receipt: CallbackReceipt, callback: Callback) -> bool:
 
     Returns False where that was done before, or is being done by another process.
     """
-    record = None
+    using = str(receipt._state.db)
     try:
-        with transaction.atomic(using=receipt._state.db):
-            # First the row itself: another process that means the same one waits here, and then finds it settled.
-            if not _unsettled(receipt).update(error_message=""):
-                return False
-            record = _record_of(callback.data_id, receipt.provider, str(receipt._state.db))
-            if record is None:
-                raise LookupError(f'There is no record {callback.data_id} of provider "{receipt.provider}".')
-            _write(receipt, outcome=_apply(record, callback), record=record, error_message="")
+        is_ours = repeat(lambda: _settle(receipt, callback, using), using=using)
     except Exception as error:  # noqa: BLE001 - likewise
-        return _fail(receipt, error, callback.data_id, record=record)
-    logger.info("callback=%s receipt=%s data_id=%s", receipt.outcome, receipt.pk, callback.data_id)
+        return _fail(receipt, error, callback.data_id, record=_record_of(callback.data_id, receipt.provider, using))
+    if is_ours:
+        logger.info("callback=%s receipt=%s data_id=%s", receipt.outcome, receipt.pk, callback.data_id)
+    return is_ours
+
+
+def _settle(receipt: CallbackReceipt, callback: Callback, using: str) -> bool:
+    with transaction.atomic(using=using):
+        # First the row itself: another process that means the same one waits here, and then finds it settled.
+        if not _unsettled(receipt).update(error_message=""):
+            return False
+        record = _record_of(callback.data_id, receipt.provider, using)
+        if record is None:
+            raise LookupError(f'There is no record {callback.data_id} of provider "{receipt.provider}".')
+        _write(receipt, outcome=_apply(record, callback), record=record, error_message="")
     return True
 
 

@@ -9,6 +9,7 @@ from django.db import connections, router
 
 from ..models import ModerationRecord
 from .claims import begin, claim_due, give_back
+from .deadlocks import repeat
 from .gate import allowance
 from .submission import records_per_call, work_on
 
@@ -39,11 +40,19 @@ def sweep(*, limit: int = 10, patience: float = 0) -> Generator[ModerationRecord
     """
     for using in record_databases():
         for provider in ModerationRecord.objects.using(using).providers():
-            claimed = claim_due(provider, using=using, limit=allowance(provider, limit))
+            claimed = _claim(provider, using, allowance(provider, limit))
             try:
                 yield from _work_through(claimed, patience)
             finally:
                 give_back(claimed)
+
+
+def _claim(provider: str, using: str, limit: int) -> list[ModerationRecord]:
+    return repeat(lambda: claim_due(provider, using=using, limit=limit), using=using)
+
+
+def _begin(record: ModerationRecord) -> bool:
+    return repeat(lambda: begin(record), using=str(record._state.db))
 
 
 def _work_through(claimed: list[ModerationRecord], patience: float) -> Generator[ModerationRecord, None, None]:
@@ -52,7 +61,7 @@ def _work_through(claimed: list[ModerationRecord], patience: float) -> Generator
         records = _records_of_a_call(claimed)
         for record in records:
             claimed.remove(record)
-        begun = [record for record in records if begin(record)]
+        begun = [record for record in records if _begin(record)]
         if begun:
             work_on(begun, patience=patience)
             yield from begun

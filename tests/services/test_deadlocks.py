@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from django_imgmod.choices import RiskLevel, Status
+from django_imgmod.choices import ReceiptOutcome, RiskLevel, Status
 from django_imgmod.models import ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
-from django_imgmod.results import Detection, Verdict
+from django_imgmod.results import Callback, Detection, Verdict
+from django_imgmod.services.callbacks import receive_callback
 from django_imgmod.services.deadlocks import PAUSES
 from tests.hostapp.models import Photo
 
@@ -69,6 +70,32 @@ def test_deadlock_at_any_write_of_an_upload_costs_nothing(picture):
         assert (record.status, record.top_label) == (Status.PASSED, "cat"), writes[hit]
         assert len(dummy().calls) == 2, writes[hit]
         assert record.detected_labels.count() == 1
+
+
+def test_deadlock_at_any_write_of_a_callback_costs_nothing(picture, settings):
+    options = {"is_asynchronous": True, "delay": 600}
+    settings.IMGMOD = {
+        **settings.IMGMOD,
+        "PROVIDERS": {"default": {**settings.IMGMOD["PROVIDERS"]["default"], "OPTIONS": options}},
+    }
+
+    def called_back(number: int, is_hit: Callable[[int], bool]) -> list[str]:
+        photo = Photo.objects.create(image=picture(number))
+        record = ModerationRecord.objects.current().get(object_id=str(photo.pk))
+        assert record.status == Status.SUBMITTED
+        callback = Callback(data_id=str(record.public_id), verdict=verdict())
+        with deadlocks(is_hit) as writes:
+            receive_callback("default", "{}", callback)
+        record.refresh_from_db()
+        assert (record.status, record.callback_receipts.get().outcome) == (Status.PASSED, ReceiptOutcome.APPLIED)
+        assert record.detected_labels.count() == 1
+        return writes
+
+    # All but the first, which stores it: whoever calls back calls again where that fails.
+    count = len(called_back(1000, lambda number: False))
+    assert count >= 5
+    for hit in range(1, count):
+        called_back(hit, lambda number, hit=hit: number == hit)
 
 
 def test_one_after_the_other_reaches_the_user(picture, monkeypatch):
