@@ -14,10 +14,18 @@ claimed and done
     Each claim is followed by the one ``UPDATE`` that marks its records as done, until nothing is due any more. The time
     is that from the first process that begins to the last that finds nothing, all that lies between included.
 
+Before them stands what the machine can do at all, the floor: the same processes, each of which changes a column without
+an index in one row after the other, by its key, and commits. Its commits wait for the disk; those of claims need not,
+see ``claim_due``.
+
+CPU is that of the processes and, where it runs on this machine, of the server's for them. Other load falsifies it less
+than the rates: two idle processors reach at most 2 s divided by it.
+
 Exits with 1 where less is claimed than 3,000 a second one by one, or 25,000 in hundreds.
 
     DATABASE_URL=postgres://… python benchmarks/claims.py
     DATABASE_URL=postgres://… python benchmarks/claims.py --processes 4 --records 40000
+    DATABASE_URL=postgres://… python benchmarks/claims.py --prepared      # as with server_side_binding in OPTIONS
 """
 
 from __future__ import annotations
@@ -31,10 +39,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
@@ -62,9 +71,13 @@ MIN_A_SECOND = {1: 3_000, 100: 25_000}
 HELD = 50
 MIN_CLAIMS = 3
 DEADLINE = 600.0
+# What Django hands to psycopg, so that it prepares what is often run. Not for what pools connections by transaction.
+PREPARED: Final = {"server_side_binding": True, "prepare_threshold": 5}
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 Result = TypeVar("Result")
+# When a round began, when it ended, and the CPU that it took, all in seconds.
+Turn = tuple[float, float, float]
 
 _barrier: multiprocessing.synchronize.Barrier
 
@@ -102,23 +115,51 @@ def fill(count: int) -> None:
     analyse(ModerationRecord)
 
 
+COMMIT: Final = f"UPDATE {ModerationRecord._meta.db_table} SET lease_owner = 'somebody' WHERE id = %s"  # noqa: S608 - a name of our own
+
+
 def finish(records: list[ModerationRecord]) -> None:
     ModerationRecord.objects.filter(pk__in=[record.pk for record in records]).update(due_at=None)
 
 
-def claim_in_rounds(limit: int, claims: int, rounds: int) -> list[tuple[float, float]]:
-    """In one of the processes: return when each round began and ended."""
+def cpu_seconds() -> float:
+    """Return what this process has taken and, where it runs on this machine, the server's for it."""
+    seconds = time.process_time()
+    if connection.vendor == "postgresql":
+        backend = Path(f"/proc/{connection.connection.info.backend_pid}")
+        if backend.exists() and "postgres" in (backend / "comm").read_text():
+            seconds += int((backend / "schedstat").read_text().split()[0]) / 1e9
+    return seconds
+
+
+def claim_in_rounds(limit: int, claims: int, rounds: int) -> list[Turn]:
+    """In one of the processes: return what each round took."""
     connection.ensure_connection()
-    times = []
+    turns = []
     for _ in range(rounds):
         _barrier.wait(DEADLINE)
-        began = time.perf_counter()
+        cpu, began = cpu_seconds(), time.perf_counter()
         claimed = [claim_due(PROVIDER, using="default", limit=limit) for _ in range(claims)]
-        times.append((began, time.perf_counter()))
+        turns.append((began, time.perf_counter(), cpu_seconds() - cpu))
         _barrier.wait(DEADLINE)
         assert all(len(records) == limit for records in claimed), "a claim brought less than there was"
         finish([record for records in claimed for record in records])
-    return times
+    return turns
+
+
+def commit_in_rounds(keys: list[list[int]], rounds: int) -> list[Turn]:
+    """In one of the processes: change and commit, one by one, the rows of a list that is no other's."""
+    connection.ensure_connection()
+    keys = keys[_barrier.wait(DEADLINE) :: _barrier.parties]
+    turns = []
+    for mine in keys[:rounds]:
+        _barrier.wait(DEADLINE)
+        cpu, began = cpu_seconds(), time.perf_counter()
+        for key in mine:
+            with connection.cursor() as cursor:
+                cursor.execute(COMMIT, [key])
+        turns.append((began, time.perf_counter(), cpu_seconds() - cpu))
+    return turns
 
 
 def claim_and_finish(limit: int) -> tuple[int, float, float]:
@@ -158,16 +199,48 @@ def in_processes(count: int, function: Callable[..., Result], *arguments: Any) -
         return results
 
 
-def claimed(processes: int, limit: int, records: int) -> float:
-    """Return how many records a second are claimed, of about so many."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    records: int
+    seconds: float
+    cpu: float
+
+    @classmethod
+    def of(cls, turns: list[list[Turn]], records: int) -> Pace:
+        """Add up rounds: each takes from the first process that begins to the last that ends."""
+        seconds = cpu = 0.0
+        for turn in zip(*turns, strict=True):
+            seconds += max(end for _, end, _ in turn) - min(began for began, _, _ in turn)
+            cpu += sum(spent for *_, spent in turn)
+        return cls(records, seconds, cpu)
+
+    @property
+    def rate(self) -> float:
+        return self.records / self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.rate:>8,.0f} a second at {self.cpu / self.records * 1e6:>4,.0f} µs of CPU"
+
+
+def floor(processes: int, records: int) -> Pace:
+    """Return at what pace rows are changed and committed one by one, about so many."""
+    rounds = max(records // (processes * HELD), 1)
+    count = rounds * processes * HELD
+    fill(count)
+    keys = list(ModerationRecord.objects.order_by("pk").values_list("pk", flat=True))
+    lists = [keys[start : start + HELD] for start in range(0, count, HELD)]
+    return Pace.of(in_processes(processes, commit_in_rounds, lists, rounds), count)
+
+
+def claimed(processes: int, limit: int, records: int) -> Pace:
+    """Return at what pace records are claimed, about so many."""
     claims = max(HELD // limit, MIN_CLAIMS)
     in_a_round = processes * claims * limit
     rounds = max(records // in_a_round, 1)
     fill(2 * rounds * in_a_round)
-    times = in_processes(processes, claim_in_rounds, limit, claims, rounds)
+    turns = in_processes(processes, claim_in_rounds, limit, claims, rounds)
     assert ModerationRecord.objects.exclude(lease_owner="").count() == rounds * in_a_round, "a record was claimed twice"
-    spent = sum(max(end for _, end in turn) - min(began for began, _ in turn) for turn in zip(*times, strict=True))
-    return rounds * in_a_round / spent
+    return Pace.of(turns, rounds * in_a_round)
 
 
 def claimed_and_done(processes: int, limit: int, records: int) -> float:
@@ -178,11 +251,17 @@ def claimed_and_done(processes: int, limit: int, records: int) -> float:
     return records / (max(end for *_, end in results) - min(began for _, began, _ in results))
 
 
-def figures(processes: int, limit: int, records: int) -> tuple[float, float]:
-    """Return both rates; with claims of more than one record, of five times as many."""
+def paces(processes: int, limit: int, records: int) -> tuple[Pace, float]:
+    """Return that of claims, and how many are claimed and done a second; five times as many where in batches."""
     if limit > 1:
         records *= 5
     return claimed(processes, limit, records), claimed_and_done(processes, limit, records)
+
+
+def figures(processes: int, limit: int, records: int) -> tuple[float, float]:
+    """Return both rates."""
+    pace, done_rate = paces(processes, limit, records)
+    return pace.rate, done_rate
 
 
 def give_up(number: int, frame: FrameType | None) -> None:
@@ -212,15 +291,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--records", type=int, default=10_000, help="one by one, and five times as many in batches")
+    parser.add_argument("--prepared", action="store_true", help="with prepared statements (PostgreSQL)")
     options = parser.parse_args()
     if connection.vendor == "sqlite":
         parser.error("name a database server in DATABASE_URL: SQLite has one writer at a time")
+    if options.prepared:
+        if connection.vendor != "postgresql":
+            parser.error("--prepared is for PostgreSQL")
+        connection.settings_dict["OPTIONS"] = {**connection.settings_dict["OPTIONS"], **PREPARED}
     is_enough = True
     with scratch_database():
+        print(f"floor:          {floor(options.processes, options.records)}", flush=True)
         for limit in LIMITS:
-            rate, done_rate = figures(options.processes, limit, options.records)
-            is_enough &= rate >= MIN_A_SECOND.get(limit, 0)
-            print(f"claims of {limit:>4}: {rate:>8,.0f} records a second, {done_rate:>8,.0f} claimed and done")
+            pace, done_rate = paces(options.processes, limit, options.records)
+            is_enough &= pace.rate >= MIN_A_SECOND.get(limit, 0)
+            print(f"claims of {limit:>4}: {pace} a record, {done_rate:>8,.0f} claimed and done", flush=True)
     return 0 if is_enough else 1
 
 

@@ -61,6 +61,15 @@ def index_names() -> set[str]:
         return set(connection.introspection.get_constraints(cursor, f"{APP}_moderationrecord"))
 
 
+def room() -> list[str] | None:
+    """Return how the pages of records are filled; None where that is the database's own affair."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [f"{APP}_moderationrecord"])
+        return list(cursor.fetchone()[0] or [])
+
+
 def test_there_and_back_with_rows(migrate):
     old = migrate(FIRST)
     for number in range(3):
@@ -117,3 +126,16 @@ def test_on_postgresql_indexes_lock_nobody_out(migrate):
 def test_no_index_is_kept_that_nobody_uses(migrate):
     migrate(newest())
     assert [name for name in index_names() if name.endswith("_like")] == []
+
+
+def test_room_on_pages_comes_and_goes_with_its_migration(migrate):
+    new = migrate(newest())
+    insert(new, 1)
+    after = room()
+    old = migrate("0004_judged_as")
+    before = room()
+    insert(old, 2)
+    assert len(rows()) == 2
+    assert (before, after) in [([], ["fillfactor=50"]), (None, None)]
+    migrate(newest())
+    assert room() == after

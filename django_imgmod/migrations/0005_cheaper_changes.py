@@ -1,9 +1,10 @@
 """
 Make each change of a record cheaper on PostgreSQL.
 
-The unique columns lose their indexes for LIKE, and pages are left room, so that a row which is claimed stays where it
-is and its indexes as they are. The room is for pages that are written from now on; no row is moved. Going back does not
-bring the indexes back: older code has no use for them either.
+The unique columns lose their indexes for LIKE. Pages leave each of their rows room for a second version, so that rows
+which come due together, lie together and are claimed together stay where they are, and their indexes as they are. The
+room is for pages that are written from now on; no row is moved. Going back does not bring the indexes back: older code
+has no use for them either.
 """
 
 from django.db import migrations
@@ -13,7 +14,7 @@ from django.db.migrations.state import StateApps
 import django_imgmod.models.fields
 
 TABLE = "django_imgmod_moderationrecord"
-FILL_FACTOR = 70
+FILL_FACTOR = 50
 
 
 def leave_room(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:

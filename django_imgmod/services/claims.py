@@ -11,15 +11,17 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
-from django.db.models import F, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Expression, F, QuerySet
 
 from ..clock import DatabaseNow, now_sql
 from ..models import ModerationRecord
@@ -36,25 +38,30 @@ def claim(public_id: uuid.UUID, *, using: str) -> ModerationRecord | None:
     if not due.update(**_lease(owner), attempt_count=F("attempt_count") + 1):
         return None
     record = records.filter(public_id=public_id, lease_owner=owner).first()
-    return record and _with_content_type(record)
+    if record is not None:
+        _fill_in_content_types([record], using)
+    return record
 
 
 def claim_due(provider: str, *, using: str, limit: int) -> list[ModerationRecord]:
     """
     Lease at most ``limit`` due records of a provider, the longest due first. No attempt has begun by that.
 
-    Of several that ask at the same time each gets others, without waiting where the database can skip locked rows.
+    Of several that ask at the same time each gets others, without waiting where the database can skip locked rows. On
+    PostgreSQL a crash of the server may undo a claim of the last second: the record is due again, and ``begin`` tells
+    the former holder.
     """
     if limit == 0:
         return []
     connection = connections[using]
     if connection.vendor == "postgresql":
-        claimed = _claim_in_one_statement(provider, using, limit)
+        claimed = _claim_in_one_statement(provider, connection, limit)
     else:
         claimed = _claim_in_steps(
             provider, using, limit, can_skip=connection.features.has_select_for_update_skip_locked
         )
-    return sorted(map(_with_content_type, claimed), key=lambda record: (record.due_at, record.pk))
+    _fill_in_content_types(claimed, using)
+    return sorted(claimed, key=lambda record: (record.due_at, record.pk))
 
 
 def begin(record: ModerationRecord) -> bool:
@@ -84,10 +91,13 @@ def claimed_at(record: ModerationRecord) -> datetime:
     return record.lease_until - LEASE
 
 
-def _with_content_type(record: ModerationRecord) -> ModerationRecord:
+def _fill_in_content_types(records: Sequence[ModerationRecord], using: str) -> None:
     """Fill in what Django keeps in memory, and would ask the database for at every record."""
-    record.content_type = ContentType.objects.db_manager(record._state.db).get_for_id(record.content_type_id)
-    return record
+    manager = ContentType.objects.db_manager(using)
+    found = {key: manager.get_for_id(key) for key in {record.content_type_id for record in records}}
+    field: Any = ModerationRecord._meta.get_field("content_type")
+    for record in records:
+        field.set_cached_value(record, found[record.content_type_id])
 
 
 def _held(records: Sequence[ModerationRecord]) -> QuerySet[ModerationRecord]:
@@ -105,28 +115,45 @@ def _owner() -> str:
     return f"{_HOST}:{os.getpid()}:{threading.get_ident()}:{uuid.uuid4().hex[:8]}"
 
 
-def _claim_in_one_statement(provider: str, using: str, limit: int) -> list[ModerationRecord]:
-    connection = connections[using]
-    sql, names, converters = _statement(using)
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """The claim of one database, put together once, as it is often run."""
+
+    sql: str
+    names: list[str]
+    converters: list[tuple[int, list[Callable[..., Any]], Expression]]
+    """By the column's position, what makes a field's value of the database's."""
+
+    def record(self, row: Sequence[Any], connection: BaseDatabaseWrapper) -> ModerationRecord:
+        values = list(row)
+        for position, functions, expression in self.converters:
+            for convert in functions:
+                values[position] = convert(values[position], expression, connection)
+        return ModerationRecord.from_db(connection.alias, self.names, values)
+
+
+def _claim_in_one_statement(provider: str, connection: BaseDatabaseWrapper, limit: int) -> list[ModerationRecord]:
+    statement = _statement(connection.alias, is_alone=connection.get_autocommit())
     with connection.cursor() as cursor:
-        cursor.execute(sql, [_owner(), LEASE.total_seconds(), provider, limit])
+        cursor.execute(statement.sql, [_owner(), LEASE.total_seconds(), provider, limit])
         rows = cursor.fetchall()
-    compiler = ModerationRecord.objects.using(using).query.get_compiler(using)
-    return [ModerationRecord.from_db(using, names, row) for row in compiler.apply_converters(rows, converters)]
+    return [statement.record(row, connection) for row in rows]
 
 
 @cache
-def _statement(using: str) -> tuple[str, list[str], dict[int, Any]]:
-    """Return the claim of one database with what makes records of its rows: put together once, as it is often run."""
+def _statement(using: str, *, is_alone: bool) -> _Statement:
     connection = connections[using]
     quote = connection.ops.quote_name
     now, _ = now_sql(connection)
     table = quote(ModerationRecord._meta.db_table)
     fields = ModerationRecord._meta.concrete_fields
+    # The commit need not wait for the disk: nothing is done before ``begin``, which does wait, for this one as well.
+    # Not so in a transaction of the caller's, where it would hold for all that is in it.
+    unhurried = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off' AND" if is_alone else ""
     # ARRAY() makes the inner query run once; as IN (…) the planner may repeat it, and lock more than the limit.
     sql = f"""
         UPDATE {table} SET lease_owner = %s, lease_until = {now} + make_interval(secs => %s)
-        WHERE id = ANY (ARRAY (
+        WHERE {unhurried} id = ANY (ARRAY (
             SELECT id FROM {table}
             WHERE provider = %s AND due_at <= {now} AND (lease_until IS NULL OR lease_until <= {now})
             ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
@@ -135,7 +162,8 @@ def _statement(using: str) -> tuple[str, list[str], dict[int, Any]]:
     """  # noqa: S608 - names of our own
     compiler = ModerationRecord.objects.using(using).query.get_compiler(using)
     columns = [field.get_col(ModerationRecord._meta.db_table) for field in fields]
-    return sql, [field.attname for field in fields], compiler.get_converters(columns)
+    converters = [(position, *converter) for position, converter in compiler.get_converters(columns).items()]
+    return _Statement(sql, [field.attname for field in fields], converters)
 
 
 def _claim_in_steps(provider: str, using: str, limit: int, *, can_skip: bool) -> list[ModerationRecord]:

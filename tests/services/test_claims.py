@@ -1,0 +1,104 @@
+"""Leases: what a claim brings, how it is lost, and what it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from django_imgmod.models import ModerationRecord
+from django_imgmod.services.claims import begin, claim_due, give_back
+from tests.backdated import ago, make_record
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RAW = {"RequestId": "1", "Data": [{"Confidence": 99.5}]}
+
+
+def claim(limit: int = 10) -> list[ModerationRecord]:
+    return claim_due("default", using="default", limit=limit)
+
+
+def make_due(count: int) -> None:
+    for number in range(count):
+        make_record(due_at=ago(minutes=count - number))
+
+
+def synchronous_commit() -> Any:
+    """Return whether this session's commits wait for the disk; None where that is no question."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        return cursor.fetchone()
+
+
+def test_claimed_record_is_whole():
+    make_record(
+        due_at=ago(minutes=1), raw=RAW, evaluated=["sexual"], top_confidence="12.50", submitted_at=timezone.now()
+    )
+    [record] = claim()
+    stored = ModerationRecord.objects.get()
+    for field in ModerationRecord._meta.concrete_fields:
+        assert getattr(record, field.attname) == getattr(stored, field.attname), field.name
+    assert (record.raw, record.evaluated) == (RAW, ["sexual"])
+    assert record.get_deferred_fields() == set()
+
+
+def test_what_is_known_of_a_claimed_record_costs_no_statement(django_assert_num_queries):
+    make_due(2)
+    claimed = claim()
+    with django_assert_num_queries(0):
+        assert [record.content_type.pk for record in claimed] == [record.content_type_id for record in claimed]
+
+
+def test_longest_due_first_and_nothing_twice():
+    make_due(5)
+    first, second, third = claim(2), claim(2), claim(2)
+    due = [record.due_at for record in first + second + third]
+    assert due == sorted(due)
+    assert len({record.pk for record in first + second + third}) == len(due) == 5
+    assert claim() == []
+    give_back(second)
+    assert claim() == second
+
+
+def test_claim_that_a_crash_of_the_server_undid_cannot_be_begun():
+    make_due(1)
+    [lost] = claim()
+    ModerationRecord.objects.update(lease_owner="", lease_until=None)
+    assert not begin(lost)
+    [held] = claim()
+    assert not begin(lost)
+    assert begin(held)
+    assert ModerationRecord.objects.get().attempt_count == 1
+
+
+def test_nothing_but_the_claim_is_hurried():
+    """Its commit need not wait for the disk; all others of the session, and a transaction it is part of, do."""
+    make_due(3)
+    before = synchronous_commit()
+    assert len(claim(1)) == 1
+    assert synchronous_commit() == before
+    with transaction.atomic():
+        assert len(claim(1)) == 1
+        assert synchronous_commit() == before
+    assert len(claim(1)) == 1
+
+
+def test_large_claim_leaves_rows_where_they_are():
+    """On PostgreSQL: hardly an index is written to, although rows that are due together lie together."""
+    make_due(200)
+    with transaction.atomic():
+        assert len(claim(100)) == 100
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = %s",
+                    [ModerationRecord._meta.db_table],
+                )
+                updated, stayed = cursor.fetchone()
+                assert updated == 100
+                assert stayed >= 85
