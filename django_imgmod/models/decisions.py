@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome
+from ..choices import ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, Status
 from .records import ALIAS_LENGTH, ModerationRecord
 
 
@@ -28,6 +28,14 @@ class Decision(models.Model):
         verbose_name=_("decided by"),
     )
     decided_at = models.DateTimeField(_("decided at"), default=timezone.now)
+    version = models.PositiveIntegerField(
+        _("version"), null=True, editable=False, help_text=_("The version of the record that was decided about.")
+    )
+    status_before = models.CharField(
+        _("status before"), max_length=10, choices=Status, blank=True, default="", db_default=""
+    )
+    reason_before = models.TextField(_("reason before"), blank=True, null=True)  # noqa: DJ001 - no default on MySQL
+    was_shadow = models.BooleanField(_("was in the shadow"), default=False, db_default=False)
     undoes = models.OneToOneField(
         "self",
         on_delete=models.CASCADE,

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from ..choices import ErrorCode, FeedbackStatus, Outcome
@@ -61,6 +61,18 @@ def queue_feedback(decision: Decision) -> Feedback:
     return Feedback.objects.using(using).create(
         decision=decision, provider=carrier, payload=asdict(message), due_at=DatabaseNow() + GRACE
     )
+
+
+def withdraw_feedback(decision: Decision) -> bool:
+    """
+    Take back what was not told to the provider yet; return whether it has, or may have, learnt of the decision.
+
+    Called in the transaction in which the decision is taken back. An attempt that is under way ends without a trace.
+    """
+    messages = Feedback.objects.using(decision._state.db).filter(decision=decision)
+    messages.filter(status=FeedbackStatus.QUEUED).update(status=FeedbackStatus.WITHDRAWN, due_at=None)
+    may_know = Q(status=FeedbackStatus.ACCEPTED) | Q(status=FeedbackStatus.WITHDRAWN, attempt_count__gt=0)
+    return messages.filter(may_know).exists()
 
 
 def _carrier_of(provider: str) -> str:

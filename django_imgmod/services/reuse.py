@@ -39,7 +39,7 @@ def reuse(record: ModerationRecord) -> bool:
 def known_contents(digests: Collection[str], *, provider: str, service: str, policy: str, using: str) -> set[str]:
     """Return those of the given SHA-256 for which ``reuse`` would find something. Two indexed statements."""
     same_bytes = ModerationRecord.objects.using(using).filter(sha256__in=digests)
-    decided = _standing(using).filter(record__in=same_bytes.filter(policy=policy))
+    decided = standing_decisions(using).filter(record__in=same_bytes.filter(policy=policy))
     judged = _judged_by(same_bytes, provider=provider, service=service)
     return {*judged.values_list("sha256", flat=True), *decided.values_list("record__sha256", flat=True)}
 
@@ -56,9 +56,10 @@ def _judged_by(records: QuerySet[ModerationRecord], *, provider: str, service: s
 
 def _decision(record: ModerationRecord, same_bytes: QuerySet[ModerationRecord]) -> Decision | None:
     """The newest decision that still stands: the last to be written, whatever the clocks of those who wrote say."""
-    of_same_bytes = _standing(record._state.db).filter(record__in=same_bytes.filter(policy=record.policy))
+    of_same_bytes = standing_decisions(record._state.db).filter(record__in=same_bytes.filter(policy=record.policy))
     return of_same_bytes.select_related("record").order_by("-pk").first()
 
 
-def _standing(using: str | None) -> QuerySet[Decision]:
+def standing_decisions(using: str | None) -> QuerySet[Decision]:
+    """Return the decisions that were not taken back."""
     return Decision.objects.using(using).filter(undoes__isnull=True, undone_by__isnull=True)
