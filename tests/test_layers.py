@@ -19,6 +19,7 @@ LAYERS = {
     "exceptions": 0,
     "results": 0,
     "perceptual": 1,
+    "redaction": 1,
     "seeds": 1,
     "clock": 1,
     "conf": 1,

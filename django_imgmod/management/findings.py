@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..exceptions import ImgmodConfigurationError, ImgmodError
+from ..redaction import in_words
 from ..results import Soundness
 
 
@@ -20,5 +21,5 @@ class Finding:
 def fault(subject: str, error: Exception, mend: str) -> Finding:
     """Return what an error says of a subject; one that is not ours is named."""
     is_ours = isinstance(error, ImgmodError | ImgmodConfigurationError)
-    text = f"{subject}: {error}" if is_ours else f"{subject}: {type(error).__name__}: {error}"
+    text = f"{subject}: {error}" if is_ours else f"{subject}: {in_words(error)}"
     return Finding(Soundness.FAULT, text, mend)

@@ -225,7 +225,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (exceptions.SSLError, "offers no TLS connection that can be trusted"),
     (exceptions.NewConnectionError, "cannot be reached"),
     (exceptions.ConnectTimeoutError, "accepted no connection in {connect_timeout:g} s"),
-    (exceptions.ReadTimeoutError, "was silent for {timeout:g} s"),
+    (exceptions.ReadTimeoutError, "was silent for {timeout:g} s; whether it took the request is not known"),
     (exceptions.ProtocolError, "broke off the connection"),
 )
 

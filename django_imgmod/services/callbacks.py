@@ -19,6 +19,7 @@ from ..clock import DatabaseNow
 from ..exceptions import CallbackRefused, ImgmodConfigurationError
 from ..models import CallbackReceipt, ModerationRecord
 from ..providers import providers
+from ..redaction import in_words
 from ..results import Callback
 from ..seeds import acceptable_seeds
 from ..signals import callback_stored
@@ -137,7 +138,7 @@ def _apply(record: ModerationRecord, callback: Callback) -> ReceiptOutcome:
 
 def _fail(receipt: CallbackReceipt, error: Exception, data_id: str, **changes: object) -> bool:
     logger.error("callback=failed receipt=%s data_id=%s", receipt.pk, data_id, exc_info=error)
-    error_message = storable(f"{type(error).__name__}: {error}")
+    error_message = storable(in_words(error))
     _write(receipt, outcome=ReceiptOutcome.FAILED, error_message=error_message, **changes)
     return True
 

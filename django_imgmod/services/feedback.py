@@ -22,6 +22,7 @@ from ..clock import DatabaseNow
 from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderRefused, UnsupportedOperation
 from ..models import Decision, Feedback, ModerationRecord
 from ..providers import providers
+from ..redaction import in_words
 from ..results import FeedbackMessage, ImageSource
 from ..signals import feedback_sent
 from .announcements import announce
@@ -128,7 +129,7 @@ def _send(feedback: Feedback, patience: float) -> None:
         _fail(feedback, ErrorCode.CONFIGURATION, str(error))
     except Exception as error:
         logger.exception("feedback=failed id=%s record=%s", feedback.pk, feedback.decision.record.public_id)
-        _fail(feedback, ErrorCode.INTERNAL, f"{type(error).__name__}: {error}")
+        _fail(feedback, ErrorCode.INTERNAL, in_words(error))
     else:
         _close(feedback, FeedbackStatus.ACCEPTED, error_code="", error_message="")
 

@@ -19,6 +19,7 @@ from ..decoding import read_facts
 from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderRefused
 from ..models import ModerationRecord
 from ..providers.base import BaseProvider
+from ..redaction import redacted
 from ..results import ImageSource
 from ..seeds import callback_seed
 
@@ -102,7 +103,7 @@ def _url(storage: Storage, file_name: str) -> str:
     except NotImplementedError:
         return ""
     except Exception as error:
-        raise _StorageError(f'The file "{file_name}" has no URL: {error}') from error
+        raise _StorageError(f'The file "{file_name}" has no URL: {redacted(error)}') from error
 
 
 def read_digest(record: ModerationRecord) -> str:
@@ -131,7 +132,7 @@ def _opened(storage: Storage, file_name: str) -> Iterator[File[bytes]]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise _StorageError(f'The file "{file_name}" cannot be read: {error}') from error
+        raise _StorageError(f'The file "{file_name}" cannot be read: {redacted(error)}') from error
 
 
 class _StorageError(ProviderError):

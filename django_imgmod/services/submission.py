@@ -28,6 +28,7 @@ from ..exceptions import (
 from ..models import JUDGED_AS_LENGTH, REFERENCE_LENGTH, SERVICE_LENGTH, ModerationRecord
 from ..providers import providers
 from ..providers.base import BaseProvider
+from ..redaction import in_words
 from ..results import ImageSource, Submission, Verdict
 from . import gate
 from .announcements import announce_status
@@ -107,7 +108,7 @@ def _kept_on(record: ModerationRecord) -> Iterator[None]:
         _fail(record, ErrorCode.CONFIGURATION, str(error))
     except Exception as error:
         logger.exception("work=failed record=%s file=%r", record.public_id, record.file_name)
-        _fail(record, ErrorCode.INTERNAL, f"{type(error).__name__}: {error}")
+        _fail(record, ErrorCode.INTERNAL, in_words(error))
 
 
 def _refuse_what_kills(record: ModerationRecord) -> None:

@@ -452,6 +452,16 @@ class TestFiles:
         assert (latest().status, latest().error_code) == (Status.PENDING, ErrorCode.STORAGE)
         assert "the disk is gone" in latest().error_message
 
+    def test_storage_that_quotes_a_signed_url_gives_nothing_away(self, commit, picture, monkeypatch, caplog):
+        def fail(*args: Any, **kwargs: Any) -> None:
+            raise OSError("403 GET https://bucket.example/a.png?X-Amz-Signature=s3cr3t")
+
+        with commit():
+            photo = Photo.objects.create(image=picture())
+            monkeypatch.setattr(photo.image.storage, "open", fail)
+        assert "403 GET https://bucket.example/a.png?…" in latest().error_message
+        assert "s3cr3t" not in latest().error_message + caplog.text
+
     def test_file_that_is_too_large_is_not_read(self, upload, monkeypatch):
         monkeypatch.setattr(DummyProvider, "max_bytes", 100)
         record = upload()

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ...redaction import without_queries
+
 # An answer of either generation is nested five deep.
 MAX_DEPTH: Final = 16
 MAX_DESCRIPTION: Final = 255
@@ -24,10 +26,6 @@ def shortened(text: str, length: int = MAX_DESCRIPTION) -> str:
 _SECRET_KEYS: Final = frozenset(
     {"tempurl", "tepmurl", "accesskeyid", "accesskeysecret", "securitytoken", "signature", "seed", "checksum"}
 )
-# A whole URL, so that the rest of it is not searched again.
-_URL: Final = re.compile(
-    r"""(?P<scheme>(?:https?|oss):\\?/\\?/)(?P<rest>[^\s?#"'<>]*)(?P<query>[?#][^\s"'<>]*)?""", re.IGNORECASE
-)
 # Parameters and headers. A refused signature is answered with all that was signed, a security token among it.
 _PARAMETER: Final = re.compile(
     r"""\b((?:oss)?access-?key-?(?:id|secret)|signature|security-?token|x-(?:oss|acs)-[\w-]{1,40})"""
@@ -38,16 +36,10 @@ _PARAMETER: Final = re.compile(
 
 def cleaned_text(text: str) -> str:
     """Return a text without what may let others in: queries and users of its URLs, signatures, tokens."""
-    # In neither pattern is there anything without one of these, and most texts have none.
+    # There is nothing to be found without one of these, and most texts have none.
     if ":" not in text and "=" not in text:
         return text
-    return _PARAMETER.sub(r"\1\2…", _URL.sub(_without_query, text))
-
-
-def _without_query(match: re.Match[str]) -> str:
-    host, slash, path = match["rest"].partition("/")
-    query = "?…" if match["query"] else ""
-    return f"{match['scheme']}{host.rpartition('@')[2]}{slash}{path}{query}"
+    return _PARAMETER.sub(r"\1\2…", without_queries(text))
 
 
 def cleaned(value: Any, depth: int = MAX_DEPTH) -> Any:
