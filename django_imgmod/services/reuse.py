@@ -26,13 +26,19 @@ def reuse(record: ModerationRecord) -> bool:
     decision = _decision(record, same_bytes)
     if decision is None:
         if judged is not None:
-            apply_verdict(record, verdict_of(judged), reused_from=judged)
+            apply_verdict(record, verdict_of(judged), reused_from=judged, judged_as=judged.judged_as)
         return judged is not None
     ruling = Ruling(Outcome(decision.outcome), f"the same picture was decided before: {decision.outcome}")
     if judged is None:
         apply_ruling(record, ruling, reused_from=decision.record)
     else:
-        apply_verdict(record, verdict_of(judged), ruling=ruling, reused_from=decision.record)
+        apply_verdict(
+            record,
+            verdict_of(judged),
+            ruling=ruling,
+            reused_from=decision.record,
+            judged_as=judged.judged_as,
+        )
     return True
 
 

@@ -197,6 +197,16 @@ class TestSameBytes:
         assert [str(label) for label in second.detected_labels.all()] == ["a 80.00"]
         assert second.reason == "high risk: a 80.00"
 
+    def test_copy_that_was_judged_is_said(self, upload, commit, django_user_model):
+        first = upload()
+        ModerationRecord.objects.update(judged_as="a JPEG copy of 8 x 8 pixels")
+        assert upload().judged_as == "a JPEG copy of 8 x 8 pixels"
+        with commit():
+            decide(latest(), Outcome.BLOCK, decided_by=django_user_model.objects.create_user("moderator"))
+        third = upload()
+        assert (third.judged_as, third.status) == ("a JPEG copy of 8 x 8 pixels", Status.BLOCKED)
+        assert first.pk != third.pk
+
     def test_a_persons_decision_is_reused(self, upload, commit, django_user_model):
         dummy().script("high")
         first = upload()
