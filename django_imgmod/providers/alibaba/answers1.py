@@ -61,8 +61,9 @@ def read_task1(task: object, *, scenes: Sequence[str], where: str) -> Judged:
     """
     Return what one element of ``data``, or a callback, says about its picture.
 
-    The level is the worst suggestion over all scenes and frames. A scene that was asked for and is not in the answer,
-    and a suggestion that we do not know, make it UNKNOWN at least. ``evaluated`` are the scenes that were answered.
+    The level is the worst suggestion over all scenes and frames. A scene that was asked for and is not in the answer, a
+    suggestion that we do not know, and a label that its scene does not have, make it UNKNOWN at least. ``evaluated``
+    are the scenes that were answered.
     """
     data_id, reference = _names(task)
     if error := _error_of(task, where):
@@ -179,7 +180,7 @@ def _read_result(result: object, findings: Findings) -> str:
 
 def _detections(result: Mapping[str, Any], scene: str, label: str) -> Iterator[Detection]:
     """Yield what was seen in a scene; where that is nothing, what was read there."""
-    level = level_of_suggestion(found(result, "suggestion"))
+    level = _level(result, scene, label)
     # Most results have none, and none is looked for there.
     has_details = not _DETAIL_NAMES.isdisjoint(key.lower() for key in result)
     given = _DETAILS.items() if has_details else ()
@@ -201,8 +202,23 @@ def _detections(result: Mapping[str, Any], scene: str, label: str) -> Iterator[D
         )
 
 
+def _level(result: Mapping[str, Any], scene: str, label: str) -> RiskLevel:
+    """
+    Return the level of what was seen in a scene.
+
+    "Pass" means that the provider, by the thresholds of the site's own scenario, finds the label normal. Of a label
+    that we do not know we cannot tell what was passed.
+    """
+    level = level_of_suggestion(found(result, "suggestion"))
+    is_known = is_nothing(label) or describe1(scene, label)
+    return RiskLevel.UNKNOWN if level == RiskLevel.NONE and not is_known else level
+
+
 def _doubt(result: Mapping[str, Any], label: str, level: RiskLevel) -> str:
     """Return in words where suggestion and label do not agree; empty where they do."""
+    suggested = level_of_suggestion(found(result, "suggestion"))
+    if level == RiskLevel.UNKNOWN and suggested == RiskLevel.NONE:
+        return "Suggested to be passed, with a label that is not known"
     if level == RiskLevel.UNKNOWN:
         return f'The suggestion is "{said(found(result, "suggestion"))}", which is not known'
     if level == RiskLevel.NONE:

@@ -8,6 +8,7 @@ official SDK. Names are found in any case, as the documentation spells those of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ...choices import RiskLevel
@@ -30,6 +31,7 @@ from .codes import MODERATION2, OK, PROCESSING, error_of_code, number_of
 from .labels import describe2, is_nothing, risk_level_of
 
 _EXEMPTED: Final = "nonlabel_lib"
+_HARMLESS: Final = (RiskLevel.NONE, RiskLevel.LOW)
 
 
 class _Extra(NamedTuple):
@@ -62,7 +64,8 @@ def read_answer2(payload: object, *, where: str) -> Judged:
     Return what ImageModeration, DescribeImageModerationResult or a callback says.
 
     ``payload`` is the whole envelope or its ``Data`` alone; ``where`` begins the message of an error. The level is the
-    worst that is named anywhere; one that is missing, or that we do not know, is UNKNOWN.
+    worst that is named anywhere; one that is missing, or that we do not know, is UNKNOWN. So is that of a label which
+    nobody graded, in an image without risk, and of one that is not in our tables either, in an image of low risk.
     """
     data = _data_of(payload)
     data_id, reference = _names(data)
@@ -122,6 +125,7 @@ def _answer(payload: object, data: Mapping[str, Any], where: str) -> Verdict | P
     findings.add(*_labels(found(data, "Result"), findings))
     frames = _frames(found(data, "Frame"))
     findings.add_frames([_labels_of_frame(frame, findings) for frame in frames])
+    _doubt_ungraded(findings, risk_level_of(word))
     findings.add(*_extras(found(data, "Ext")))
     return findings.verdict(_with_frames(payload, frames))
 
@@ -185,6 +189,20 @@ def _labels_of_frame(frame: object, findings: Findings) -> list[Detection]:
     word = found(frame, "RiskLevel")
     findings.raise_to(None if word in (None, "") else risk_level_of(word))
     return _labels(found(frame, "Result"), findings)
+
+
+def _doubt_ungraded(findings: Findings, of_image: RiskLevel) -> None:
+    """
+    Give the level UNKNOWN to labels without one, where that of the image would pass them and cannot be about them.
+
+    "None" is documented beside "nonLabel" and its like alone, so that a label of risk contradicts it.
+    """
+    if findings.level not in _HARMLESS:
+        return
+    given, findings.detections = findings.detections, []
+    for detection in given:
+        is_graded = detection.risk_level is not None or (of_image != RiskLevel.NONE and describe2(detection.label))
+        findings.add(detection if is_graded else replace(detection, risk_level=RiskLevel.UNKNOWN))
 
 
 def _with_frames(payload: Mapping[str, Any], frames: list[object]) -> Mapping[str, Any]:

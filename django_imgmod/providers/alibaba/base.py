@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from json import dumps
 from typing import Any, ClassVar, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
+import idna
 from django.utils.encoding import iri_to_uri
 from django.utils.http import parse_http_date_safe
 
@@ -106,9 +107,13 @@ class AlibabaProvider(HttpProvider):
         """
         Return the URL of an image as the provider may be told it: absolute, with ASCII characters alone.
 
-        Raises ``ImgmodConfigurationError`` where the storage gives none, ``ProviderRefused`` for one that is too long.
+        The host is in Punycode, the rest percent-encoded. Raises ``ImgmodConfigurationError`` where the storage gives
+        none, or a host that cannot exist; ``ProviderRefused`` for one that is too long.
         """
-        url = iri_to_uri(urljoin(self.options.base_url, source.url)) if source.url else ""
+        try:
+            url = _in_ascii(urljoin(self.options.base_url, source.url)) if source.url else ""
+        except ValueError:
+            url = ""
         if not is_absolute(url):
             raise ImgmodConfigurationError(
                 f'Provider "{self.alias}" can fetch no picture, for its storage gives no absolute URL. '
@@ -250,6 +255,18 @@ class AlibabaProvider(HttpProvider):
         names = ("Msg", "msg", "Message", "message")
         message: str = next((answer.payload[name] for name in names if isinstance(answer.payload.get(name), str)), "")
         return said(message.replace(self._sent_token, "…") if self._sent_token else message)
+
+
+def _in_ascii(url: str) -> str:
+    """Return a URL in ASCII. Raises ``ValueError`` for what is none, or a host that is no name."""
+    parts = urlsplit(url)
+    if not parts.netloc.isascii():
+        user, at, place = parts.netloc.rpartition("@")
+        host, colon, port = place.partition(":")
+        # As browsers and HTTP clients look it up; that of the standard library is an older rule.
+        host = host if host.isascii() else idna.encode(host, uts46=True).decode()
+        url = urlunsplit(parts._replace(netloc=f"{user}{at}{host}{colon}{port}"))
+    return str(iri_to_uri(url))
 
 
 def _code_of(payload: Mapping[str, Any]) -> object:

@@ -50,6 +50,16 @@ class ImageFailed(ProviderError):
     retryable = True
 
 
+class UnknownTask(ImageFailed):
+    """The provider knows no such task: not yet, or not any more."""
+
+
+class TaskFailed(ImageFailed):
+    """The provider is done with a task and did not judge its image. Asked for again, the result is the same."""
+
+    retryable = False
+
+
 class NotPermitted(ProviderAuthError):
     """The credentials are right, and the account lacks the right, the activation or the money."""
 
@@ -203,7 +213,7 @@ MODERATION2: Final[Mapping[int, Failure]] = {
     408: Failure(Retry.NEVER, NotPermitted, "does not serve this account", _ACTIVATION),
     409: Failure(
         Retry.LATER,
-        ImageFailed,
+        UnknownTask,
         "does not know the request",
         "It was asked too early, or the result is gone: those are kept for 3 days.",
     ),
@@ -242,6 +252,14 @@ def error_of_code(
     detail = f'It says: "{message}".' if message else ""
     failure = table.get(number) or _unknown(number)
     return failure.error_at(where, f"code {number}", detail, retry_after=retry_after)
+
+
+def of_result(error: ImageFailed) -> ImageFailed:
+    """Return what the failure of an image means where it is the result of its task: the end of that task."""
+    if isinstance(error, UnknownTask):
+        return error
+    words = 'Its task has ended with that: once the cause is mended, "manage.py imgmod_retry" has it judged anew.'
+    return TaskFailed(f"{error} {words}", code=error.code)
 
 
 def number_of(code: object) -> int | None:

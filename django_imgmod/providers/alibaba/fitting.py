@@ -2,13 +2,12 @@
 From what was uploaded to what the provider takes.
 
 A picture within the limits is sent as it is, without being decoded. Any other is judged by a copy that shows what a
-visitor sees, and the record says so.
+visitor sees, of an animation the frames that the site has judged, and the record says so.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +18,7 @@ from ...choices import ErrorCode
 from ...decoding import FORMATS, MAX_PIXELS, count_scans, decode, opened
 from ...exceptions import ProviderRefused
 from ...results import ImageSource
+from .animations import FIRST_FRAME, Frames, copy_frames
 from .limits import Limits
 
 # What a copy can be made of, as far as Pillow has it: AVIF is in most builds, HEIF where the site registers an opener.
@@ -62,6 +62,9 @@ class Fitted:
     judged_as: str = ""
     """What the copy is, in at most 100 characters; empty where the stored bytes are sent."""
 
+    has_chosen_frames: bool = False
+    """Whether it is a copy of several frames, each of which is to be judged."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Header:
@@ -79,15 +82,17 @@ class _Copy:
     on_what: str = ""
 
 
-def fit(source: ImageSource, limits: Limits) -> Fitted:
+def fit(source: ImageSource, limits: Limits, frames: Frames = FIRST_FRAME) -> Fitted:
     """
-    Return the image as the provider takes it: itself where it is within the limits, else a copy of its first frame.
+    Return the image as the provider takes it: itself where it is within the limits, else a copy of these frames.
 
-    A copy is upright, without metadata, never larger than the image and at most ``COPY_PIXELS``; a PNG where it is
-    transparent and that fits, else a JPEG. Formats that only their signature tells (HEIF, SVG) are never copied.
+    A copy is upright, without metadata, never larger than the image and at most ``COPY_PIXELS``, those of all its
+    frames together. Of several frames it is a GIF on white; of one a PNG where that is transparent and fits, else a
+    JPEG. Formats that only their signature tells (HEIF, SVG) are never copied.
 
     Raises ``ProviderRefused``: ``NOT_AN_IMAGE`` for what is no picture or can neither be taken nor copied, ``DAMAGED``
-    where a copy is needed and cannot be decoded, ``TOO_LARGE`` where that would cost too much.
+    where a copy is needed and cannot be decoded, ``TOO_LARGE`` where that would cost too much, be it only in
+    frames: a copy never leaves out one that was asked for.
     """
     formats = _available_formats()
     by_signature = _format_by_signature(source.content)
@@ -101,7 +106,7 @@ def fit(source: ImageSource, limits: Limits) -> Fitted:
         and source.byte_count <= limits.max_bytes
     ):
         return Fitted(content=source.content, image_format=header.image_format)
-    return _copy(source, limits, header, formats)
+    return _copy(source, limits, header, formats, frames)
 
 
 def _available_formats() -> tuple[str, ...]:
@@ -148,7 +153,7 @@ def _read_header(source: ImageSource, formats: tuple[str, ...]) -> _Header:
         )
 
 
-def _copy(source: ImageSource, limits: Limits, header: _Header, formats: tuple[str, ...]) -> Fitted:
+def _copy(source: ImageSource, limits: Limits, header: _Header, formats: tuple[str, ...], frames: Frames) -> Fitted:
     is_streamed = header.image_format == "JPEG" and count_scans(source.content) == 1
     max_pixels = MAX_STREAMED_PIXELS if is_streamed else MAX_PIXELS
     if header.width * header.height > max_pixels:
@@ -157,43 +162,37 @@ def _copy(source: ImageSource, limits: Limits, header: _Header, formats: tuple[s
             f"take it as it is, and copies are made of {max_pixels:,} pixels at most. Upload it with fewer pixels.",
             code=ErrorCode.TOO_LARGE,
         )
+    # The pictures that a JPEG brings along are previews and depths, no frames.
+    is_animation = header.image_format != "JPEG"
+    if is_animation and (animated := copy_frames(source, limits, frames, formats=formats, max_pixels=COPY_PIXELS)):
+        copy = _Copy(animated.content, "GIF", animated.size, " on white" if animated.is_on_white else "")
+        return _fitted(copy, f"{animated.frame_count} frames, ", has_chosen_frames=True)
     picture = decode(
         source.content,
         file_name=source.file_name,
-        side=min(_scaled(header.width, header.height, limits)),
+        side=min(limits.scaled(header.width, header.height, max_pixels=COPY_PIXELS)),
         max_pixels=max_pixels,
         formats=formats,
         background=None,
     )
-    copy = _encoded(_resized(picture.image, limits), limits)
-    if copy is None:
+    still = _encoded(limits.resized(picture.image, max_pixels=COPY_PIXELS), limits)
+    if still is None:
         raise ProviderRefused(
             f'Of the file "{source.file_name}" no copy could be made that has at most the {limits.max_bytes:,} bytes '
             "that the provider takes. Upload it with fewer pixels.",
             code=ErrorCode.TOO_LARGE,
         )
-    # The pictures that a JPEG brings along are previews and depths, no frames.
-    is_first_of_several = picture.has_more_frames and header.image_format != "JPEG"
-    of_what = "the first frame, " if is_first_of_several else ""
+    return _fitted(still, "the first frame, " if picture.has_more_frames and is_animation else "")
+
+
+def _fitted(copy: _Copy, of_what: str, *, has_chosen_frames: bool = False) -> Fitted:
     width, height = copy.size
     return Fitted(
         content=copy.content,
         image_format=copy.image_format,
         judged_as=f"a {copy.image_format} copy of {of_what}{width} x {height} pixels{copy.on_what}",
+        has_chosen_frames=has_chosen_frames,
     )
-
-
-def _resized(image: Image.Image, limits: Limits) -> Image.Image:
-    size = _scaled(*image.size, limits)
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _scaled(width: int, height: int, limits: Limits) -> tuple[int, int]:
-    """Return the size of the copy: the picture's own, or what is left of it within the limits, in its aspect."""
-    max_pixels = min(COPY_PIXELS, limits.max_pixels)
-    factor = min(1, limits.max_side / max(width, height), math.sqrt(max_pixels / (width * height)))
-    # What floating point took off a whole number is given back.
-    return max(1, int(width * factor + 1e-6)), max(1, int(height * factor + 1e-6))
 
 
 def _encoded(image: Image.Image, limits: Limits) -> _Copy | None:

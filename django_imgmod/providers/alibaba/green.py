@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ...choices import Outcome
 from ...conf import imgmod_settings
-from ...exceptions import CallbackRefused, ProviderError, UnsupportedOperation
+from ...exceptions import CallbackRefused, ProviderAuthError, ProviderError, ProviderProtocolError, UnsupportedOperation
 from ...results import (
     Callback,
     FeedbackMessage,
@@ -18,11 +18,12 @@ from ...results import (
     Submission,
     Verdict,
 )
+from .animations import Frames, frames_in_copy
 from .answers import Judged
 from .answers1 import by_data_id, by_reference, read_accepted1, read_callback1, read_task1, read_tasks1
 from .base import AlibabaProvider
 from .checksums import is_genuine
-from .codes import PROCESSING
+from .codes import PROCESSING, ImageFailed, of_result
 from .labels import FEEDBACK_SCENES, SCENES, feedback_scene
 from .limits import GREEN as LIMITS
 from .live import advice, ask_about_account, look_at_uid, signed_fields
@@ -57,7 +58,8 @@ class GreenProvider(AlibabaProvider):
     - ``scenes`` (default "porn", "terrorism" and "ad"): of "porn", "terrorism", "ad", "qrcode", "live" and "logo";
       each has its price
     - ``biz_type``: a scenario of the console
-    - ``interval`` and ``max_frames`` (together): which frames of an animation are judged; the first otherwise
+    - ``interval`` and ``max_frames`` (together): which frames of an animation are judged, each at its price; the first
+      frame alone otherwise, so that a site which accepts animations sets both
     - ``images_per_request`` (default 10, at most 50)
 
     Source: "Synchronous moderation", "Asynchronous moderation" and "/green/image/feedback".
@@ -89,7 +91,10 @@ class GreenProvider(AlibabaProvider):
         self.biz_type = biz_type
         self.images_per_request = images_per_request
         self.fetches_per_call = images_per_request
-        self._frames = {} if max_frames is None else {"interval": interval, "maxFrames": max_frames}
+        self._frames: dict[str, int] = {}
+        if interval is not None and max_frames is not None:
+            self._frames = {"interval": interval, "maxFrames": max_frames}
+        self._wanted_frames = Frames.of(interval, max_frames)
 
     @property
     def submissions_per_call(self) -> int:  # type: ignore[override]  # as the settings are at the time
@@ -117,6 +122,10 @@ class GreenProvider(AlibabaProvider):
         answers: dict[str, Submission | ProviderError] = {
             data_id: place for data_id, place in places.items() if isinstance(place, ProviderError)
         }
+        failures = [place for place in places.values() if isinstance(place, ProviderProtocolError)]
+        if failures and len(failures) == len(places):
+            # That is the provider's trouble, and no picture's.
+            raise failures[0]
         if located:
             callback = self._callback(sources[0])
             judged = self._scan(located, callback)
@@ -133,7 +142,8 @@ class GreenProvider(AlibabaProvider):
     def fetch_many(self, references: Sequence[str]) -> list[Verdict | ProviderError | None]:
         payload = self.call_green(PATHS["ImageAsyncScanResults"], list(references))
         judged = read_tasks1(payload, scenes=self.scenes, where=self._at())
-        return [one.answer for one in by_reference(judged, references, where=self._at())]
+        answers = [one.answer for one in by_reference(judged, references, where=self._at())]
+        return [of_result(answer) if isinstance(answer, ImageFailed) else answer for answer in answers]
 
     def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
         try:
@@ -189,9 +199,9 @@ class GreenProvider(AlibabaProvider):
     def _located(self, source: ImageSource) -> Location | ProviderError:
         """Return where a picture lies, or its own error; what fails for all of them is raised."""
         try:
-            return locate(self, source, LIMITS, ask_token1)
+            return locate(self, source, LIMITS, ask_token1, self._wanted_frames)
         except ProviderError as error:
-            if error.retryable:
+            if error.retryable or isinstance(error, ProviderAuthError):
                 raise
             return error
 
@@ -201,7 +211,14 @@ class GreenProvider(AlibabaProvider):
         return {"callback": source.callback_url, "seed": source.seed, "cryptType": self.options.crypt_type}
 
     def _scan(self, located: Mapping[str, Location], callback: Mapping[str, str]) -> list[Judged]:
-        tasks = [{"dataId": data_id, "url": _url_of(place), **self._frames} for data_id, place in located.items()]
+        tasks = [
+            {
+                "dataId": data_id,
+                "url": _url_of(place),
+                **frames_in_copy(self._frames, has_chosen_frames=place.has_chosen_frames),
+            }
+            for data_id, place in located.items()
+        ]
         body = {"scenes": list(self.scenes), "tasks": tasks, **callback}
         if self.biz_type:
             body["bizType"] = self.biz_type

@@ -18,10 +18,11 @@ from ...results import (
     Submission,
     Verdict,
 )
+from .animations import Frames, frames_in_copy
 from .answers2 import read_accepted2, read_answer2, read_callback2
 from .base import AlibabaProvider
 from .checksums import is_genuine
-from .codes import PROCESSING
+from .codes import PROCESSING, ImageFailed, of_result
 from .limits import IMAGE_MODERATION_2
 from .live import advice, ask_about_account, look_at_uid, signed_fields
 from .locating import Location, locate
@@ -46,8 +47,8 @@ class ImageModeration2Provider(AlibabaProvider):
     OPTIONS: those of ``AlibabaProvider``, and
 
     - ``service`` (default "baselineCheck_global"): which of the services, as the console names it
-    - ``interval`` and ``max_frames`` (together; asynchronous): which frames of an animation are judged, at most 100,
-      each at its price; the first ten otherwise
+    - ``interval`` and ``max_frames`` (together): which frames of an animation are judged, at most 100, each at its
+      price; the first frame alone otherwise, so that a site which accepts animations sets both
     - ``referer``: what is sent as such where the picture is fetched
     - ``info_type``: a list of what else to tell, of "customImage", "textInImage", "publicFigure" and "logoData"
 
@@ -78,17 +79,19 @@ class ImageModeration2Provider(AlibabaProvider):
             raise self._wrong("info_type", f"must be a list of {', '.join(INFO_TYPES)}, not {info_type!r}")
         self.service_code: str = service
         self._wishes = {"referer": referer, "infoType": ",".join(dict.fromkeys(info_type))}
-        if interval is not None:
-            self._wishes |= {"interval": str(interval), "maxFrameNum": str(max_frames)}
+        self._frames: dict[str, int] = {}
+        if interval is not None and max_frames is not None:
+            self._frames = {"interval": interval, "maxFrameNum": max_frames}
+        self._wanted_frames = Frames.of(interval, max_frames)
 
     @property
     def service(self) -> str:
-        frames = [self._wishes[name] for name in ("interval", "maxFrameNum") if name in self._wishes]
-        return "/".join(["2.0", self.options.region, self.service_code, *frames])
+        return "/".join(["2.0", self.options.region, self.service_code, *map(str, self._frames.values())])
 
     def submit(self, source: ImageSource) -> Submission:
-        location = locate(self, source, IMAGE_MODERATION_2, ask_token2)
-        parameters = {**_place(location), "dataId": source.data_id, **self._wishes}
+        location = locate(self, source, IMAGE_MODERATION_2, ask_token2, self._wanted_frames)
+        parameters: dict[str, str | int] = {**_place(location), "dataId": source.data_id, **self._wishes}
+        parameters |= frames_in_copy(self._frames, has_chosen_frames=location.has_chosen_frames)
         calls_back = self.is_asynchronous and source.callback_url and self.options.uid
         if calls_back:
             parameters |= {
@@ -110,8 +113,12 @@ class ImageModeration2Provider(AlibabaProvider):
         )
 
     def fetch(self, reference: str) -> Verdict | None:
-        payload = self.call_rpc("DescribeImageModerationResult", query={"ReqId": reference})
-        return read_answer2(payload, where=self._at()).verdict()
+        try:
+            payload = self.call_rpc("DescribeImageModerationResult", query={"ReqId": reference})
+            return read_answer2(payload, where=self._at()).verdict()
+        except ImageFailed as error:
+            # The code of the answer is that of the task.
+            raise of_result(error) from None
 
     def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
         try:

@@ -2,8 +2,9 @@
 Alibaba Cloud's words in ours: risk levels, suggestions, labels, scenes. Tables, and how to look into them.
 
 Both vocabularies are open: a level or suggestion that is not here is ``RiskLevel.UNKNOWN``, a label that is not here is
-kept as it came. Sources: "Image Moderation 2.0 synchronous / asynchronous API", "Synchronous / Asynchronous moderation"
-of Green, and for the labels of the services of mainland China two public lists that agree.
+kept as it came, and passes only where the provider graded that very label as harmless in words of 2.0. Sources: "Image
+Moderation 2.0 synchronous / asynchronous API", "Synchronous / Asynchronous moderation" of Green, and for the labels of
+the services of mainland China two public lists that agree.
 """
 
 from __future__ import annotations

@@ -8,8 +8,11 @@ meanings.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
+
+from PIL import Image
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +39,18 @@ class Limits:
     def takes_size(self, width: int, height: int, *, image_format: str) -> bool:
         max_pixels = self.max_gif_pixels if image_format == "GIF" else self.max_pixels
         return max(width, height) <= self.max_side and width * height <= max_pixels
+
+    def scaled(self, width: int, height: int, *, max_pixels: int) -> tuple[int, int]:
+        """Return the size itself, or what is left of it within the limits and ``max_pixels``, in its aspect."""
+        max_pixels = min(max_pixels, self.max_pixels)
+        factor = min(1, self.max_side / max(width, height), math.sqrt(max_pixels / (width * height)))
+        # What floating point took off a whole number is given back.
+        return max(1, int(width * factor + 1e-6)), max(1, int(height * factor + 1e-6))
+
+    def resized(self, image: Image.Image, *, max_pixels: int) -> Image.Image:
+        """Return the picture in the size that is left of its own: as it is where that is all of it."""
+        size = self.scaled(*image.size, max_pixels=max_pixels)
+        return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
 
 
 # 2022-03-02. "Image Moderation 2.0 asynchronous API": 20 MB, where the metadata of ImageAsyncModeration says 10;

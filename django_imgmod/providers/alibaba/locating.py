@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...results import ImageSource
+from .animations import FIRST_FRAME, Frames
 from .base import AlibabaProvider
 from .fitting import fit
 from .limits import Limits
@@ -30,18 +31,33 @@ class Location:
     judged_as: str = ""
     """In words, the copy that lies there; empty for the stored bytes themselves."""
 
+    has_chosen_frames: bool = False
+    """As of ``Fitted``."""
 
-def locate(provider: AlibabaProvider, source: ImageSource, limits: Limits, ask_token: AskToken) -> Location:
+
+def locate(
+    provider: AlibabaProvider,
+    source: ImageSource,
+    limits: Limits,
+    ask_token: AskToken,
+    frames: Frames = FIRST_FRAME,
+) -> Location:
     """
     Return where the provider finds a picture, which is uploaded unless the site says that it lies somewhere already.
 
-    What it would refuse there is uploaded as a copy. Raises as ``fit``, ``upload`` and ``AlibabaProvider.url_of``.
+    What it would refuse there is uploaded as a copy of these frames. Raises as ``fit``, ``upload`` and
+    ``AlibabaProvider.url_of``.
     """
-    fitted = fit(source, limits)
+    fitted = fit(source, limits, frames)
     if provider.options.source == "upload" or fitted.judged_as:
         extension = _EXTENSIONS.get(fitted.image_format, fitted.image_format.lower())
         bucket, object_name = upload(provider, ask_token, fitted.content, extension)
-        return Location(bucket=bucket, object_name=object_name, judged_as=fitted.judged_as)
+        return Location(
+            bucket=bucket,
+            object_name=object_name,
+            judged_as=fitted.judged_as,
+            has_chosen_frames=fitted.has_chosen_frames,
+        )
     if provider.options.source == "url":
         return Location(url=provider.url_of(source))
     return Location(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from django_imgmod.choices import ErrorCode, RiskLevel
+from django_imgmod.choices import ErrorCode, Outcome, RiskLevel
 from django_imgmod.exceptions import (
     ProviderAuthError,
     ProviderError,
@@ -19,6 +19,7 @@ from django_imgmod.exceptions import (
     ProviderRefused,
     ProviderThrottled,
 )
+from django_imgmod.policy import Policy
 from django_imgmod.providers.alibaba.answers import UNREADABLE, Judged
 from django_imgmod.providers.alibaba.answers1 import (
     by_data_id,
@@ -128,6 +129,27 @@ class TestVerdict:
         assert seen(verdict) == [("porn_normal", None, RiskLevel.UNKNOWN)]
         assert "not known" in verdict.detections[0].description
 
+    @pytest.mark.parametrize(("scene", "label"), [("porn", "newword"), ("porn", "spam"), ("new", "porn")])
+    def test_label_that_its_scene_does_not_have_is_not_passed(self, scene, label):
+        verdict = verdict_of(PASSED, result(scene, label, "pass", 99.9))
+        assert verdict.risk_level == RiskLevel.UNKNOWN
+        assert seen(verdict) == [(f"{scene}_{label}", None, RiskLevel.UNKNOWN)]
+        assert "not known" in verdict.detections[0].description
+        assert Policy().judge(verdict).outcome == Outcome.REVIEW
+
+    @pytest.mark.parametrize(("suggestion", "level"), [("review", RiskLevel.MEDIUM), ("block", RiskLevel.HIGH)])
+    def test_label_that_its_scene_does_not_have_is_as_bad_as_is_suggested(self, suggestion, level):
+        assert seen(verdict_of(result("porn", "newword", suggestion))) == [("porn_newword", 99.9, level)]
+
+    @pytest.mark.parametrize(
+        ("scene", "label"),
+        [("porn", "porn"), ("porn", "Sexy"), ("ad", "programcode"), ("logo", "Trademark"), ("live", "nonLabel")],
+    )
+    def test_label_that_its_scene_has_is_passed_where_that_is_suggested(self, scene, label):
+        verdict = verdict_of(PASSED, result(scene, label, "pass", 99.9))
+        assert verdict.risk_level == RiskLevel.NONE
+        assert Policy().judge(verdict).outcome == Outcome.PASS
+
     def test_suspicion_without_a_label_is_a_detection(self):
         verdict = verdict_of(result("porn", "normal", "block", 90))
         assert seen(verdict) == [("porn_normal", 90.0, RiskLevel.HIGH)]
@@ -228,6 +250,14 @@ class TestFrames:
         frames = [{"rate": 99, "suggestion": "pass"}, {"rate": 80, "suggestion": "block", "label": "porn"}]
         verdict = verdict_of({**PASSED, "frames": frames})
         assert (verdict.risk_level, seen(verdict)) == (RiskLevel.HIGH, [("porn_porn", 80.0, RiskLevel.HIGH)])
+
+    def test_label_that_is_not_known_in_a_frame_is_not_passed(self):
+        frames = [{"rate": 99, "label": "normal"}, {"rate": 99, "label": "newword"}]
+        verdict = verdict_of({**PASSED, "frames": frames})
+        assert (verdict.risk_level, seen(verdict)) == (
+            RiskLevel.UNKNOWN,
+            [("porn_newword", None, RiskLevel.UNKNOWN)],
+        )
 
     def test_frames_of_a_pass_are_no_risk(self):
         verdict = verdict_of({**PASSED, "frames": [{"rate": 99.9, "url": "http://h/1"}]})

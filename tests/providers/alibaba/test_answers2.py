@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from django_imgmod.choices import ErrorCode, RiskLevel
+from django_imgmod.choices import ErrorCode, Outcome, RiskLevel
 from django_imgmod.exceptions import (
     ProviderAuthError,
     ProviderError,
@@ -19,6 +19,7 @@ from django_imgmod.exceptions import (
     ProviderRefused,
     ProviderThrottled,
 )
+from django_imgmod.policy import Policy
 from django_imgmod.providers.alibaba.answers import MAX_DETECTIONS, UNREADABLE, Judged
 from django_imgmod.providers.alibaba.answers2 import read_accepted2, read_answer2, read_callback2
 from django_imgmod.results import Verdict
@@ -87,6 +88,50 @@ class TestVerdict:
     def test_label_of_nothing_is_no_detection_but_its_level_counts(self):
         verdict = verdict_of(RiskLevel="none", Result=[label("nonLabel", 99, RiskLevel="high")])
         assert (verdict.risk_level, verdict.detections) == (RiskLevel.HIGH, ())
+
+    @pytest.mark.parametrize(
+        ("level", "name"),
+        [
+            ("none", "totally_newThing"),
+            ("none", "pornographic_adultContent"),
+            ("none", "violent_explosion_lib"),
+            ("none", "sexual_cleavage_tii"),
+            ("low", "totally_newThing"),
+        ],
+    )
+    @pytest.mark.parametrize("place", ["image", "frame"])
+    def test_label_that_nobody_graded_is_not_passed(self, level, name, place):
+        labels = [label(name, 99)]
+        parts = {"Result": labels} if place == "image" else {"Result": [], "Frame": json.dumps([{"Result": labels}])}
+        verdict = verdict_of(RiskLevel=level, **parts)
+        assert verdict.risk_level == RiskLevel.UNKNOWN
+        assert seen(verdict) == [(name, 99.0, RiskLevel.UNKNOWN, None)]
+        assert Policy().judge(verdict).outcome == Outcome.REVIEW
+
+    @pytest.mark.parametrize("other", [label("sexual_cleavage", 20, RiskLevel="low"), label("nonLabel")])
+    def test_what_stands_beside_it_grades_no_label(self, other):
+        verdict = verdict_of(RiskLevel="none", Result=[other, label("pornographic_adultContent", 99)])
+        assert verdict.risk_level == RiskLevel.UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("level", "one"),
+        [
+            ("low", label("sexual_cleavage", 20)),
+            ("none", label("totally_newThing", 20, RiskLevel="none")),
+            ("none", label("totally_newThing", 20, RiskLevel="low")),
+            ("none", label("nonLabel_lib", 83)),
+            ("none", label("nonLabel")),
+        ],
+    )
+    def test_label_that_is_graded_as_harmless_is_passed(self, level, one):
+        verdict = verdict_of(RiskLevel=level, Result=[one], Ext=TestExtras.EXT)
+        assert verdict.risk_level in (RiskLevel.NONE, RiskLevel.LOW)
+        assert Policy().judge(verdict).outcome == Outcome.PASS
+
+    def test_label_without_a_level_is_as_bad_as_the_image(self):
+        frames = json.dumps([{"RiskLevel": "high", "Result": [label("b", 2)]}, {"Result": [label("nonLabel")]}])
+        verdict = verdict_of(RiskLevel="none", Result=[], Frame=frames)
+        assert (verdict.risk_level, seen(verdict)) == (RiskLevel.HIGH, [("b", 2.0, None, 0)])
 
     def test_exempted_picture_is_shown_without_risk(self):
         verdict = verdict_of(RiskLevel="none", Result=[label("nonLabel_lib", 83)])

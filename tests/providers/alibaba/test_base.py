@@ -373,6 +373,9 @@ class TestPlace:
             ("", "https://cdn.example/a.jpg?Expires=1&Sig=%2F+", "https://cdn.example/a.jpg?Expires=1&Sig=%2F+"),
             ("https://site.example", "/media/图 1.jpg", "https://site.example/media/%E5%9B%BE%201.jpg"),
             ("https://site.example", "https://cdn.example/a.jpg", "https://cdn.example/a.jpg"),
+            ("https://Bücher.example", "/图.jpg?b=ü#ß", "https://xn--bcher-kva.example/%E5%9B%BE.jpg?b=%C3%BC#%C3%9F"),
+            ("", "http://straße.example:8080/a%20b", "http://xn--strae-oqa.example:8080/a%20b"),
+            ("", "https://us:ör@图。example/a.jpg?S=%2F+", "https://us:%C3%B6r@xn--wcs.example/a.jpg?S=%2F+"),
         ],
     )
     def test_url_is_absolute_and_ascii(self, base_url, url, told):
@@ -382,6 +385,13 @@ class TestPlace:
     def test_url_that_nobody_could_fetch_is_an_error_of_the_settings(self, url):
         with pytest.raises(ImgmodConfigurationError, match=r'Set OPTIONS\["base_url"\]'):
             Provider2("cloud", source="url").url_of(image_at(url))
+
+    @pytest.mark.parametrize(
+        "url", ["https://ü..example/a.jpg", "https://ü" + "u" * 70 + ".example/a", "http://[::1/a.jpg"]
+    )
+    def test_host_that_cannot_exist_is_an_error_of_the_settings(self, url):
+        with pytest.raises(ImgmodConfigurationError, match="no absolute URL"):
+            Provider2("cloud", source="url", base_url="https://site.example").url_of(image_at(url))
 
     def test_missing_url_is_not_that_of_the_site(self):
         with pytest.raises(ImgmodConfigurationError):

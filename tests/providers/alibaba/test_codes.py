@@ -21,6 +21,7 @@ from django_imgmod.providers.alibaba.codes import (
     ImageFailed,
     NotPermitted,
     Retry,
+    UnknownTask,
     error_of_code,
     gateway_failure,
 )
@@ -135,7 +136,7 @@ def test_code_of_green(code, error, error_code):
         (406, ProviderRefused, ErrorCode.TOO_LARGE),
         (407, ProviderRefused, ErrorCode.NOT_AN_IMAGE),
         (408, NotPermitted, ErrorCode.AUTHENTICATION),
-        (409, ImageFailed, ErrorCode.UNAVAILABLE),
+        (409, UnknownTask, ErrorCode.UNAVAILABLE),
         (500, ProviderUnavailable, ErrorCode.UNAVAILABLE),
         (596, ProviderUnavailable, ErrorCode.UNAVAILABLE),
         (480, ProviderProtocolError, ErrorCode.PROTOCOL),

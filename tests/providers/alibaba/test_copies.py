@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from PIL import Image
 
 from django_imgmod.canary import canary_png, draw_canary
-from django_imgmod.choices import RiskLevel
+from django_imgmod.choices import ErrorCode, RiskLevel, Status
 from django_imgmod.emulator import Emulator, Judge, serve
 from django_imgmod.models import ModerationRecord
+from django_imgmod.providers.alibaba import animations
 from django_imgmod.services.sweep import sweep
 from tests.hostapp.models import Photo
 from tests.providers.pictures import encoded
@@ -52,3 +54,44 @@ def test_record_says_what_was_judged(settings, options, backend, is_asynchronous
     list(sweep())
     record = ModerationRecord.objects.get()
     assert (record.risk_level, record.judged_as) == (RiskLevel.HIGH, judged_as), record.error_message
+
+
+# Larger than each of them takes it as a GIF.
+TOO_LARGE = {TWO: (16_400, 128), ONE: (2100, 2100)}
+FRAMES = {"interval": 3, "max_frames": 2}
+
+
+def hiding_animation(size: tuple[int, int], *, before: int = 3) -> bytes:
+    """An animation whose last frame is the canary."""
+    first, *others = [Image.new("L", size, 250 - number) for number in range(before)]
+    canary = draw_canary("high").resize(size)
+    return encoded(first, "GIF", save_all=True, append_images=[*others, canary], duration=100)
+
+
+def judged(settings: Any, backend: str, options: dict[str, Any], content: bytes) -> ModerationRecord:
+    settings.IMGMOD = {**settings.IMGMOD, "PROVIDERS": {"default": {"BACKEND": backend, "OPTIONS": options}}}
+    Photo.objects.create(image=ContentFile(content, name="a.gif"))
+    list(sweep())
+    fast_forward(60)
+    list(sweep())
+    return ModerationRecord.objects.get()
+
+
+@pytest.mark.parametrize("backend", [TWO, ONE])
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_frame_that_is_asked_for_is_judged_in_a_copy_too(settings, options, backend, is_asynchronous, is_taken):
+    content = hiding_animation((512, 512) if is_taken else TOO_LARGE[backend])
+    record = judged(settings, backend, {**options, **FRAMES, "is_asynchronous": is_asynchronous}, content)
+    assert (record.status, record.risk_level) == (Status.BLOCKED, RiskLevel.HIGH), record.error_message
+    assert record.judged_as.startswith("" if is_taken else "a GIF copy of 2 frames, ")
+    assert bool(record.judged_as) is not is_taken
+
+
+@pytest.mark.parametrize("backend", [TWO, ONE])
+def test_animation_that_cannot_be_copied_is_for_a_person(settings, options, backend, monkeypatch):
+    monkeypatch.setattr(animations, "MAX_FRAMES", 3)
+    content = hiding_animation(TOO_LARGE[backend])
+    record = judged(settings, backend, {**options, "interval": 1, "max_frames": 100}, content)
+    assert (record.status, record.error_code) == (Status.IN_REVIEW, ErrorCode.TOO_LARGE)
+    assert "4 frames, of which the provider could be shown the first only" in record.error_message

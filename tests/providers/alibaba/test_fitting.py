@@ -13,6 +13,8 @@ from PIL import Image, ImageChops, ImageOps, ImageStat, features
 
 from django_imgmod.choices import ErrorCode
 from django_imgmod.exceptions import ProviderRefused
+from django_imgmod.providers.alibaba import animations
+from django_imgmod.providers.alibaba.animations import FIRST_FRAME, MAX_FRAMES, Frames
 from django_imgmod.providers.alibaba.fitting import COPY_PIXELS, Fitted, fit
 from django_imgmod.providers.alibaba.limits import GREEN, IMAGE_MODERATION_2, Limits
 
@@ -27,9 +29,17 @@ VIDEO = struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"isom", 0, b"mp41", b"iso2") + 
 SVG = b'<?xml version="1.0"?>\n<!-- a <drawing> -->\n<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 
 
+def animated(pictures: list[Image.Image], image_format: str = "GIF", **options: object) -> bytes:
+    return encoded(pictures[0], image_format, save_all=True, append_images=pictures[1:], duration=100, **options)
+
+
 def frames(image_format: str, size: tuple[int, int] = (20, 20)) -> bytes:
-    first, second = Image.new("RGB", size, RED), Image.new("RGB", size, GREEN_COLOUR)
-    return encoded(first, image_format, save_all=True, append_images=[second], duration=100)
+    return animated([Image.new("RGB", size, RED), Image.new("RGB", size, GREEN_COLOUR)], image_format)
+
+
+def shades(count: int, size: tuple[int, int] = (20, 20)) -> list[Image.Image]:
+    """Frames that are told apart by how red they are: twice their number."""
+    return [Image.new("RGB", size, (2 * number, 0, 0)) for number in range(count)]
 
 
 def deep_png(width: int, height: int, sample: int) -> bytes:
@@ -56,9 +66,9 @@ def untouched(content: bytes, limits: Limits) -> Fitted:
     return fitted
 
 
-def copied(content: bytes, limits: Limits) -> tuple[Fitted, Image.Image]:
+def copied(content: bytes, limits: Limits, wanted: Frames = FIRST_FRAME) -> tuple[Fitted, Image.Image]:
     """The copy, and what a provider makes of it: checked against the limits that the original did not keep."""
-    fitted = fit(source_of(content), limits)
+    fitted = fit(source_of(content), limits, wanted)
     assert fitted.content != content
     assert len(fitted.content) <= limits.max_bytes
     image = Image.open(io.BytesIO(fitted.content))
@@ -74,9 +84,18 @@ def copied(content: bytes, limits: Limits) -> tuple[Fitted, Image.Image]:
     return fitted, image
 
 
-def refusal(content: bytes, limits: Limits) -> ProviderRefused:
+def colours(image: Image.Image) -> list[tuple[int, int, int]]:
+    """What is in the middle of each frame."""
+    found = []
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        found.append(image.convert("RGB").getpixel((image.width // 2, image.height // 2)))
+    return found
+
+
+def refusal(content: bytes, limits: Limits, wanted: Frames = FIRST_FRAME) -> ProviderRefused:
     with pytest.raises(ProviderRefused) as caught:
-        fit(source_of(content), limits)
+        fit(source_of(content), limits, wanted)
     assert not caught.value.retryable
     assert "holiday.jpg" in str(caught.value)
     return caught.value
@@ -323,6 +342,129 @@ def test_first_frame_of_what_has_several(image_format):
     assert near(image.getpixel((5, 5)), RED)
 
 
+TEN = Frames(interval=1, at_most=10)
+SMALL = replace(GREEN, max_side=10)
+
+
+def test_copy_of_a_huge_gif_keeps_the_frames_that_are_asked_for():
+    fitted, image = copied(frames("GIF", (2500, 1700)), GREEN, TEN)
+    assert fitted.has_chosen_frames
+    assert fitted.judged_as == f"a GIF copy of 2 frames, {image.width} x {image.height} pixels"
+    first, second = colours(image)
+    assert near(first, RED)
+    assert near(second, GREEN_COLOUR)
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_copy_keeps_frames_of_any_format(image_format):
+    first, second = colours(copied(frames(image_format), SMALL, TEN)[1])
+    assert near(first, RED, 16)
+    assert near(second, GREEN_COLOUR, 16)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reds"),
+    [
+        (Frames(interval=1, at_most=3), [0, 2, 4]),
+        (Frames(interval=3, at_most=2), [0, 6]),
+        (Frames(interval=3, at_most=100), [0, 6, 12, 18]),
+        (Frames(interval=9, at_most=100), [0, 18]),
+    ],
+)
+def test_copy_holds_those_frames_alone(wanted, reds):
+    fitted, image = copied(animated(shades(12)), SMALL, wanted)
+    assert [red for red, _, _ in colours(image)] == reds
+    assert fitted.judged_as == f"a GIF copy of {len(reds)} frames, 10 x 10 pixels"
+
+
+@pytest.mark.parametrize("wanted", [FIRST_FRAME, Frames(interval=12, at_most=9), Frames(interval=5, at_most=1)])
+def test_where_the_first_frame_alone_is_asked_for_a_copy_shows_it(wanted):
+    fitted, _ = copied(animated(shades(12)), SMALL, wanted)
+    assert fitted.judged_as == "a JPEG copy of the first frame, 10 x 10 pixels"
+    assert not fitted.has_chosen_frames
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "TIFF", "MPO"])
+def test_what_has_no_frames_is_copied_as_ever(image_format):
+    content = frames("MPO") if image_format == "MPO" else encoded(landscape((40, 30)), image_format)
+    fitted, _ = copied(content, SMALL, TEN)
+    assert fitted.image_format == "JPEG"
+    assert not fitted.has_chosen_frames
+
+
+def test_frames_within_the_limits_are_handed_through():
+    content = animated(shades(12))
+    assert fit(source_of(content), GREEN, TEN) == Fitted(content=content, image_format="GIF")
+
+
+def test_frames_together_have_the_pixels_of_one_copy():
+    content = animated(shades(20, (1000, 1000)))
+    _, image = copied(content, replace(GREEN, max_gif_pixels=999_999), Frames(at_most=20))
+    assert image.n_frames == 20
+    assert 0.9 * COPY_PIXELS < 20 * image.width * image.height <= COPY_PIXELS
+
+
+def test_transparent_frames_go_onto_white():
+    content = animated([half_transparent(), half_transparent().transpose(Image.Transpose.FLIP_LEFT_RIGHT)], "PNG")
+    fitted, image = copied(content, replace(GREEN, max_side=20), TEN)
+    assert fitted.judged_as == "a GIF copy of 2 frames, 20 x 10 pixels on white"
+    seen = []
+    for number in range(2):
+        image.seek(number)
+        seen.append([near(image.convert("RGB").getpixel((column, 5)), WHITE, 16) for column in (3, 16)])
+    assert seen == [[True, False], [False, True]]
+
+
+def test_frames_are_made_smaller_until_they_fit_into_the_bytes():
+    content = animated([Image.effect_noise((256, 256), 90) for _ in range(3)])
+    sizes = [copied(content, replace(GREEN, max_bytes=most), TEN)[1].size for most in (len(content) // 2, 30_000)]
+    assert sizes == [(128, 128), (64, 64)]
+    error = refusal(content, replace(GREEN, max_bytes=5000), TEN)
+    assert error.code == ErrorCode.TOO_LARGE
+    assert "has 3 frames, of which the provider could be shown the first only" in str(error)
+
+
+def test_more_frames_than_are_copied_are_refused_in_words():
+    content = animated(shades(MAX_FRAMES + 1))
+    assert copied(content, SMALL, Frames(at_most=MAX_FRAMES))[1].n_frames == MAX_FRAMES
+    error = refusal(content, SMALL, Frames(at_most=MAX_FRAMES + 1))
+    assert error.code == ErrorCode.TOO_LARGE
+    assert f"has {MAX_FRAMES + 1} frames, of which the provider could be shown the first only" in str(error)
+
+
+def test_frames_that_take_too_long_to_visit_are_refused_undecoded(monkeypatch):
+    monkeypatch.setattr(animations, "MAX_VISITS", 20 * 20 * 10)
+    content = animated(shades(12))
+    copied(content, SMALL, TEN)
+    monkeypatch.setattr(animations, "decode_frames", None)
+    assert refusal(content, SMALL, Frames(interval=10, at_most=2)).code == ErrorCode.TOO_LARGE
+    assert refusal(content, SMALL, Frames(at_most=11)).code == ErrorCode.TOO_LARGE
+
+
+def test_frames_of_other_sizes_are_refused():
+    pages = animated([Image.new("RGB", (20, 20), RED), Image.new("RGB", (3000, 20), RED)], "TIFF")
+    assert refusal(pages, SMALL, TEN).code == ErrorCode.DAMAGED
+    # The second frame of this one begins outside of the canvas.
+    content = bytearray(frames("GIF"))
+    second = content.index(b"\x2c", content.index(b"\x2c") + 10)
+    content[second + 1 : second + 3] = (5000).to_bytes(2, "little")
+    assert refusal(bytes(content), SMALL, TEN).code == ErrorCode.DAMAGED
+
+
+def test_frames_that_are_promised_and_missing_are_refused():
+    content = bytearray(frames("PNG"))
+    start = content.index(b"acTL")
+    content[start + 4 : start + 8] = (5).to_bytes(4)
+    content[start + 12 : start + 16] = zlib.crc32(content[start : start + 12]).to_bytes(4)
+    assert refusal(bytes(content), SMALL, TEN).code == ErrorCode.DAMAGED
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damage_in_the_header_of_a_later_page_is_damage():
+    content = frames("TIFF")[:140]
+    assert refusal(content, SMALL, TEN).code == ErrorCode.DAMAGED
+
+
 def test_previews_that_a_jpeg_brings_along_are_no_frames():
     fitted, _ = copied(frames("MPO"), replace(GREEN, max_side=10))
     assert fitted.judged_as == "a JPEG copy of 10 x 10 pixels"
@@ -409,6 +551,7 @@ SEEDS = [
     *(encoded(landscape((40, 30)), each) for each in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "ICO")),
     encoded(landscape((40, 30)).convert("CMYK"), "JPEG"),
     encoded(half_transparent()),
+    *(frames(each) for each in ("GIF", "PNG", "WEBP", "TIFF")),
     HEIC,
     SVG,
 ]
@@ -419,8 +562,9 @@ SEEDS = [
     changes=st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=4)), max_size=6),
     length=st.integers(0, 4000),
     limits=st.sampled_from([IMAGE_MODERATION_2, GREEN, replace(GREEN, max_side=16)]),
+    wanted=st.sampled_from([FIRST_FRAME, Frames(at_most=10)]),
 )
-def test_any_bytes_are_fitted_or_refused(content, changes, length, limits):
+def test_any_bytes_are_fitted_or_refused(content, changes, length, limits, wanted):
     mutated = bytearray(content)
     for position, replacement in changes:
         mutated[position : position + len(replacement)] = replacement
@@ -429,7 +573,7 @@ def test_any_bytes_are_fitted_or_refused(content, changes, length, limits):
         # Pillow warns of some damage. That is an error in these tests only.
         warnings.simplefilter("ignore")
         try:
-            fitted = fit(source_of(mutated), limits)
+            fitted = fit(source_of(mutated), limits, wanted)
         except ProviderRefused:
             return
     assert limits.takes_format(fitted.image_format)

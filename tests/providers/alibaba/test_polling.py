@@ -217,6 +217,94 @@ def test_result_of_the_second_generation_that_is_gone_ends_in_on_error(use, serv
     assert len(service.asked()) == MAX_ATTEMPTS
 
 
+def fails_on_it(backend: str, code: int) -> Callable[[Arrival], Any]:
+    """Return what answers that a task, asked for successfully, failed on its picture."""
+    if backend == ONE:
+        return tasks1(code)
+    return lambda arrival: (200, {}, {"Code": code, "Msg": "failed", "RequestId": "1"})
+
+
+@pytest.mark.parametrize(
+    ("backend", "code", "cause"),
+    [
+        (TWO, 404, "could not download the picture (code 404)"),
+        (TWO, 405, "could not download the picture (code 405)"),
+        (ONE, 480, "could not download the picture (code 480)"),
+        (ONE, 592, "could not download the picture (code 592)"),
+        (ONE, 586, "failed on the picture (code 586)"),
+        (ONE, 595, "failed on the picture (code 595)"),
+    ],
+)
+def test_result_that_the_picture_failed_is_not_asked_for_again(use, service, picture, backend, code, cause):
+    use(backend)
+    service.result = fails_on_it(backend, code)
+    Photo.objects.create(image=picture())
+    list(sweep())
+    fast_forward(31)
+    list(sweep())
+    record = ModerationRecord.objects.get()
+    assert (record.status, record.error_code, record.due_at) == (Status.IN_REVIEW, ErrorCode.UNAVAILABLE, None)
+    assert cause in record.error_message
+    assert "imgmod_retry" in record.error_message
+    assert len(service.asked()) == 1
+
+
+def test_result_that_one_picture_failed_leaves_the_others_their_verdicts(use, service, picture):
+    use(ONE)
+
+    def answer(arrival: Arrival) -> Any:
+        status, headers, body = tasks1(200)(arrival)
+        for task, code in zip(body["data"], (480, 280, 200), strict=True):
+            task["code"] = code
+        return status, headers, body
+
+    service.result = answer
+    for number in range(3):
+        Photo.objects.create(image=picture(number))
+    list(sweep())
+    fast_forward(10)
+    list(sweep())
+    statuses = ModerationRecord.objects.values_list("status", flat=True)
+    assert sorted(statuses) == sorted([Status.IN_REVIEW, Status.SUBMITTED, Status.PASSED])
+
+
+@pytest.mark.parametrize(
+    ("backend", "answer"),
+    [
+        (TWO, {"Code": 403, "Msg": "QPS", "RequestId": "1"}),
+        (TWO, {"Code": 500, "Msg": "failed", "RequestId": "1"}),
+        (ONE, {"code": 588, "msg": "QPS", "requestId": "1"}),
+        (ONE, {"code": 500, "msg": "failed", "requestId": "1"}),
+        (ONE, {"code": 480, "msg": "failed", "requestId": "1"}),
+    ],
+)
+def test_question_that_failed_is_asked_again(use, service, picture, backend, answer):
+    use(backend)
+    service.result = lambda arrival: (200, {}, answer)
+    Photo.objects.create(image=picture())
+    list(sweep())
+    fast_forward(31)
+    list(sweep())
+    record = ModerationRecord.objects.get()
+    assert record.status == Status.SUBMITTED
+    assert record.error_code
+    assert record.due_at is not None
+
+
+@pytest.mark.parametrize("backend", [TWO, ONE])
+def test_picture_that_failed_as_it_was_submitted_is_submitted_again(use, service, picture, backend):
+    use(backend, is_asynchronous=False)
+    codes = {TWO: {"Code": 404, "Msg": "failed", "RequestId": "1"}, ONE: {"code": 480, "requestId": "1"}}
+    service.result = lambda arrival: (200, {}, codes[backend])
+    Photo.objects.create(image=picture())
+    list(sweep())
+    record = ModerationRecord.objects.get()
+    assert (record.status, record.error_code) == (Status.PENDING, ErrorCode.UNAVAILABLE)
+    fast_forward(HOUR)
+    list(sweep())
+    assert len(service.arrivals) == 2
+
+
 def test_callback_ends_the_asking(use, service, picture, client):
     use(TWO, uid=UID)
     service.result = still_working2

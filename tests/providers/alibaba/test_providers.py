@@ -24,7 +24,7 @@ from django_imgmod.exceptions import (
 from django_imgmod.models import CallbackReceipt, Feedback, ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.alibaba.checksums import checksum
-from django_imgmod.results import FeedbackMessage, ImageSource
+from django_imgmod.results import FeedbackMessage, ImageSource, Verdict
 from django_imgmod.seeds import acceptable_seeds
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.feedback import send_due_feedback
@@ -45,6 +45,12 @@ HIGH = canary_png("high")
 
 def source(content: bytes = HIGH, data_id: str = "picture-1", **more: Any) -> ImageSource:
     return ImageSource(data_id=data_id, file_name="a.png", content=content, sha256="0" * 64, **more)
+
+
+def animation() -> bytes:
+    """A GIF that is harmless up to its third frame."""
+    frames = [Image.new("L", (512, 512), grey) for grey in (90, 150)]
+    return encoded(frames[0], "GIF", save_all=True, append_images=[frames[1], draw_canary("high")])
 
 
 def plain() -> bytes:
@@ -82,6 +88,33 @@ class TestJudging:
         verdict = use(backend, is_asynchronous=False).submit(source()).verdict
         assert "Signature" not in str(verdict.raw)
         assert "secret" not in repr(providers["default"])
+
+
+@BOTH
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+class TestFrames:
+    def judged(self, provider: Any) -> Verdict:
+        submission = provider.submit(source(animation()))
+        assert submission.judged_as == ""
+        if provider.is_asynchronous:
+            assert provider.fetch(submission.reference) is None
+            return provider.fetch(submission.reference)
+        return submission.verdict
+
+    def test_that_were_asked_for_are_judged(self, use, backend, is_asynchronous):
+        verdict = self.judged(use(backend, is_asynchronous=is_asynchronous, interval=1, max_frames=3))
+        assert verdict.risk_level == RiskLevel.HIGH
+        found = {detection.frame_index for detection in verdict.detections if detection.risk_level == RiskLevel.HIGH}
+        # Green lists those frames alone in which something was seen.
+        assert found == {{TWO: 2, ONE: None}[backend]}
+
+    def test_at_their_interval_and_no_more_than_that(self, use, backend, is_asynchronous):
+        every_second = self.judged(use(backend, is_asynchronous=is_asynchronous, interval=2, max_frames=2))
+        first_two = self.judged(use(backend, is_asynchronous=is_asynchronous, interval=1, max_frames=2))
+        assert (every_second.risk_level, first_two.risk_level) == (RiskLevel.HIGH, RiskLevel.NONE)
+
+    def test_first_alone_where_none_were_asked_for(self, use, backend, is_asynchronous):
+        assert self.judged(use(backend, is_asynchronous=is_asynchronous)).risk_level == RiskLevel.NONE
 
 
 @BOTH
@@ -125,6 +158,31 @@ class TestTrouble:
     def test_wrong_options_say_which(self, use, backend, options):
         with pytest.raises(ImgmodConfigurationError, match=next(iter(options))):
             use(backend, **options)
+
+
+@BOTH
+@pytest.mark.django_db(databases=["default", "other"])
+class TestTroubleOfUploads:
+    """What docs/alibaba.md says of them under "When something is wrong"."""
+
+    @pytest.mark.parametrize("trouble", ["wrong key", "no-permission", "garbage"])
+    def test_that_will_not_pass_ends_them_until_the_circuit_opens(self, use, backend, emulator, picture, trouble):
+        use(backend, **({"access_key_secret": "other"} if trouble == "wrong key" else {}))
+        if trouble != "wrong key":
+            emulator.faults.add(Fault(name=trouble))
+        for number in range(10):
+            Photo.objects.create(image=picture(number))
+            list(sweep())
+        records = ModerationRecord.objects.order_by("pk")
+        assert [record.status for record in records] == [Status.IN_REVIEW] * 7 + [Status.PENDING] * 3
+        assert all(record.error_message for record in records[:8])
+
+    def test_that_may_pass_lets_them_wait(self, use, backend, emulator, picture):
+        use(backend)
+        emulator.faults.add(Fault(name="5xx"))
+        Photo.objects.create(image=picture())
+        list(sweep())
+        assert ModerationRecord.objects.get().status == Status.PENDING
 
 
 class TestSeveralAtOnce:
