@@ -82,7 +82,7 @@ class Policy:
         """
         rulings: list[Ruling] = []
         for detection in verdict.detections:
-            rule = None if _is_cleared(detection) else self._rule_for(detection.label)
+            rule = self._rule_for(detection.label)
             if rule is None:
                 level = _level_of(detection, verdict)
                 rulings.append(Ruling(self._outcome_of(level), f"{level} risk: {detection}"))
@@ -110,11 +110,6 @@ class Policy:
         else:
             reason = f"{verdict.risk_level} risk, without a label of its own"
         return Ruling(self._outcome_of(verdict.risk_level), reason)
-
-
-def _is_cleared(detection: Detection) -> bool:
-    """Whether a label is named only to say that there is none of it: no threshold is about that."""
-    return detection.risk_level == RiskLevel.NONE and detection.confidence is None
 
 
 def _level_of(detection: Detection, verdict: Verdict) -> RiskLevel:
