@@ -8,9 +8,7 @@ from typing import Any, Final, Self
 from unittest import mock
 
 from ..emulator import Emulator, Judge, serve
-
-ACCESS_KEY_ID: Final = "emulatorAccessKeyId"
-ACCESS_KEY_SECRET: Final = "emulatorAccessKeySecret"  # noqa: S105 - it opens nothing but this
+from ..emulator.commandline import ACCESS_KEY_ID, ACCESS_KEY_SECRET, UID
 
 IMAGE_MODERATION_2: Final = "django_imgmod.providers.alibaba.ImageModeration2Provider"
 GREEN: Final = "django_imgmod.providers.alibaba.GreenProvider"
@@ -29,7 +27,7 @@ class RunningEmulator(Emulator):
     def __init__(self, **options: Any) -> None:
         defaults: dict[str, Any] = {
             "credentials": {ACCESS_KEY_ID: ACCESS_KEY_SECRET},
-            "uid": "1234567890123456",
+            "uid": UID,
             "callback_delay": 0,
             "callback_pause": 0,
         }
