@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import signal
 import threading
@@ -20,6 +21,8 @@ logger = logging.getLogger("django_imgmod")
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 # In seconds: how often is looked after the processes, and how long one waits that takes another's place.
 PAUSE: Final = 0.5
+# In seconds: how late a signal is seen at most.
+MAX_WAIT: Final = 1.0
 
 
 @contextmanager
@@ -46,6 +49,17 @@ def stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def pause(stop: threading.Event, seconds: float) -> None:
+    """
+    Wait for about so many seconds, or until the event of ``stop_on_signal`` is set.
+
+    In steps: a signal that arrives in the very moment in which a wait begins is seen only when it ends.
+    """
+    for _ in range(math.ceil(seconds / MAX_WAIT)):
+        if stop.wait(min(seconds, MAX_WAIT)):
+            return
 
 
 def is_orphan() -> bool:

@@ -119,6 +119,21 @@ class TestLoop:
         call_command("imgmod_worker", "--loop", "--interval=3600")
         timer.join()
 
+    def test_signal_that_is_missed_by_the_wait_is_seen_soon(self, monkeypatch):
+        """As one is that arrives between the last look and the beginning of the wait."""
+        waits = []
+
+        def missed(event, timeout):
+            waits.append(timeout)
+            if len(waits) == 2:
+                send(signal.SIGTERM)
+            return event.is_set()
+
+        monkeypatch.setattr(threading.Event, "wait", missed)
+        call_command("imgmod_worker", "--interval=3600")
+        assert len(waits) == 2
+        assert max(waits) <= 1
+
     def test_second_signal_acts_as_ever(self, picture, monkeypatch):
         def never_ends(**options):
             send(signal.SIGINT)

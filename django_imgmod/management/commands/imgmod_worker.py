@@ -15,7 +15,7 @@ from ...models import ModerationRecord
 from ...services.periodic import run_every_minute, run_periodic
 from ...services.sweep import sweep
 from ..arguments import positive
-from ..processes import is_orphan, run_in_processes, stop_on_signal
+from ..processes import is_orphan, pause, run_in_processes, stop_on_signal
 
 logger = logging.getLogger("django_imgmod")
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
                 return
             while not (stop.is_set() or is_orphan()):
                 if not self._work_whatever_happens(options, stop):
-                    stop.wait(options["interval"])
+                    pause(stop, options["interval"])
 
     def _work_whatever_happens(self, options: dict[str, Any], stop: threading.Event) -> int:
         """Survive a database that goes away: the next round connects anew."""
