@@ -7,9 +7,7 @@ Where they are named and do not answer, the tests fail.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +19,7 @@ from django.db import connections
 
 from django_imgmod.dispatch import celery as celery_dispatch
 from django_imgmod.dispatch.messages import Outage
+from tests.databases import in_file
 
 from .processes import Processes
 
@@ -67,15 +66,8 @@ def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[str]:
         yield urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{default.settings_dict['NAME']}").geturl()
         return
     path = tmp_path / "database.sqlite3"
-    default.ensure_connection()
-    with closing(sqlite3.connect(path)) as copy:
-        default.connection.backup(copy)
-    options = {"timeout": 30, "transaction_mode": "IMMEDIATE"}
-    shared = type(default)({**default.settings_dict, "NAME": str(path), "OPTIONS": options}, "default")
-    connections["default"] = shared
-    yield f"sqlite:///{path}"
-    shared.close()
-    connections["default"] = default
+    with in_file(path):
+        yield f"sqlite:///{path}"
 
 
 @pytest.fixture
