@@ -41,6 +41,10 @@ class Frames:
         """Return what the two options say, the first frame alone where they are not set."""
         return cls() if interval is None or at_most is None else cls(interval=interval, at_most=at_most)
 
+    def numbers(self, frame_count: int) -> range:
+        """Return which of so many frames they are."""
+        return range(0, frame_count, self.interval)[: self.at_most]
+
 
 FIRST_FRAME: Final = Frames()
 
@@ -74,7 +78,7 @@ def copy_frames(
     with opened(source.content, file_name=source.file_name, formats=formats) as image:
         width, height = image.size
         count = int(getattr(image, "n_frames", 1))
-    numbers = range(0, count, frames.interval)[: frames.at_most]
+    numbers = frames.numbers(count)
     if len(numbers) < 2:
         return None
     if len(numbers) > MAX_FRAMES or (numbers[-1] + 1) * width * height > MAX_VISITS:

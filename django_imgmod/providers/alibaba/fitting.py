@@ -1,8 +1,9 @@
 """
 From what was uploaded to what the provider takes.
 
-A picture within the limits is sent as it is, without being decoded. Any other is judged by a copy that shows what a
-visitor sees, of an animation the frames that the site has judged, and the record says so.
+A picture within the limits is sent as it is, without being decoded. Any other, and an animation of which the provider
+would look at the first frame only, is judged by a copy that shows what a visitor sees, of an animation the frames that
+the site has judged. The record says so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from .limits import Limits
 _COPIED: Final = (*FORMATS, "ICO", "TIFF", "AVIF", "HEIF")
 # A JPEG with several pictures opens under the name of those.
 _NAMES: Final = {"MPO": "JPEG"}
+# What may be an animation beside a GIF, for which alone the generations document frames.
+_FIRST_FRAME_ONLY: Final = ("PNG", "WEBP")
 # How every decoder understands a picture. CMYK, 16 bits and more are read differently, inverted or not at all.
 _PLAIN_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
 # A PNG's bits a sample are in its header, and not all of them in Pillow's mode.
@@ -72,6 +75,8 @@ class _Header:
     width: int
     height: int
     is_plain: bool
+    frame_count: int
+    """Of a format of which the provider looks at the first frame only; 1 for any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class _Copy:
 def fit(source: ImageSource, limits: Limits, frames: Frames = FIRST_FRAME) -> Fitted:
     """
     Return the image as the provider takes it: itself where it is within the limits, else a copy of these frames.
+
+    Of an animated PNG or WEBP, too, a copy is made where more than the first frame is asked for.
 
     A copy is upright, without metadata, never larger than the image and at most ``COPY_PIXELS``, those of all its
     frames together. Of several frames it is a GIF on white; of one a PNG where that is transparent and fits, else a
@@ -104,6 +111,7 @@ def fit(source: ImageSource, limits: Limits, frames: Frames = FIRST_FRAME) -> Fi
         and limits.takes_format(header.image_format)
         and limits.takes_size(header.width, header.height, image_format=header.image_format)
         and source.byte_count <= limits.max_bytes
+        and len(frames.numbers(header.frame_count)) == 1
     ):
         return Fitted(content=source.content, image_format=header.image_format)
     return _copy(source, limits, header, formats, frames)
@@ -150,6 +158,7 @@ def _read_header(source: ImageSource, formats: tuple[str, ...]) -> _Header:
             width=image.width,
             height=image.height,
             is_plain=image.mode in _PLAIN_MODES and not is_deep,
+            frame_count=getattr(image, "n_frames", 1) if image_format in _FIRST_FRAME_ONLY else 1,
         )
 
 

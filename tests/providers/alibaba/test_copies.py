@@ -61,11 +61,12 @@ TOO_LARGE = {TWO: (16_400, 128), ONE: (2100, 2100)}
 FRAMES = {"interval": 3, "max_frames": 2}
 
 
-def hiding_animation(size: tuple[int, int], *, before: int = 3) -> bytes:
+def hiding_animation(size: tuple[int, int], *, before: int = 3, image_format: str = "GIF") -> bytes:
     """An animation whose last frame is the canary."""
     first, *others = [Image.new("L", size, 250 - number) for number in range(before)]
     canary = draw_canary("high").resize(size)
-    return encoded(first, "GIF", save_all=True, append_images=[*others, canary], duration=100)
+    lossless = {"lossless": True} if image_format == "WEBP" else {}
+    return encoded(first, image_format, save_all=True, append_images=[*others, canary], duration=100, **lossless)
 
 
 def judged(settings: Any, backend: str, options: dict[str, Any], content: bytes) -> ModerationRecord:
@@ -86,6 +87,15 @@ def test_frame_that_is_asked_for_is_judged_in_a_copy_too(settings, options, back
     assert (record.status, record.risk_level) == (Status.BLOCKED, RiskLevel.HIGH), record.error_message
     assert record.judged_as.startswith("" if is_taken else "a GIF copy of 2 frames, ")
     assert bool(record.judged_as) is not is_taken
+
+
+@pytest.mark.parametrize("backend", [TWO, ONE])
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
+def test_frame_that_is_asked_for_is_judged_of_what_is_no_gif(settings, options, backend, image_format):
+    content = hiding_animation((512, 512), image_format=image_format)
+    record = judged(settings, backend, {**options, **FRAMES, "is_asynchronous": False}, content)
+    assert (record.status, record.risk_level) == (Status.BLOCKED, RiskLevel.HIGH), record.error_message
+    assert record.judged_as == "a GIF copy of 2 frames, 512 x 512 pixels"
 
 
 @pytest.mark.parametrize("backend", [TWO, ONE])

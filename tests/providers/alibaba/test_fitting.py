@@ -397,6 +397,31 @@ def test_frames_within_the_limits_are_handed_through():
     assert fit(source_of(content), GREEN, TEN) == Fitted(content=content, image_format="GIF")
 
 
+@BOTH
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
+def test_frames_that_the_provider_would_not_look_at_are_copied_within_the_limits_too(image_format, limits):
+    fitted = fit(source_of(frames(image_format)), limits, TEN)
+    assert (fitted.judged_as, fitted.has_chosen_frames) == ("a GIF copy of 2 frames, 20 x 20 pixels", True)
+    first, second = colours(Image.open(io.BytesIO(fitted.content)))
+    assert near(first, RED, 16)
+    assert near(second, GREEN_COLOUR, 16)
+
+
+@BOTH
+@pytest.mark.parametrize("wanted", [FIRST_FRAME, Frames(interval=2, at_most=9), Frames(interval=1, at_most=1)])
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
+def test_animation_of_which_the_first_frame_alone_is_asked_for_is_handed_through(image_format, wanted, limits):
+    content = frames(image_format)
+    assert fit(source_of(content), limits, wanted) == Fitted(content=content, image_format=image_format)
+
+
+@BOTH
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP", "BMP", "MPO"])
+def test_what_has_one_frame_is_handed_through_whatever_is_asked_for(image_format, limits):
+    content = frames("MPO") if image_format == "MPO" else encoded(landscape((40, 30)), image_format)
+    assert fit(source_of(content), limits, TEN).content == content
+
+
 def test_frames_together_have_the_pixels_of_one_copy():
     content = animated(shades(20, (1000, 1000)))
     _, image = copied(content, replace(GREEN, max_gif_pixels=999_999), Frames(at_most=20))
