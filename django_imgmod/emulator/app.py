@@ -17,6 +17,7 @@ from .green2 import Green2
 from .judging import Judge
 from .objects import Objects
 from .oss import Oss, error_answer
+from .parameters2 import SERVICES
 from .pictures import Pictures
 from .sender import DELAY_SECONDS, PAUSE_SECONDS, CallbackSender
 from .wire import Answer, Refusal, Request, gateway_answer, read_request
@@ -36,6 +37,7 @@ class Emulator:
 
     | option             | means                                                                                   |
     |--------------------|-----------------------------------------------------------------------------------------|
+    | services           | those of 2.0 that the account has beside the documented ones; of all there may be copies |
     | allowed_hosts      | names that it may connect to for pictures and callbacks, beside this machine            |
     | faults             | what it does wrong; a request may ask for more with a header                            |
     | judge              | what it thinks of pictures; a ``Judge`` with the engine, where that is installed        |
@@ -58,6 +60,7 @@ class Emulator:
         uid: str = "1234567890123456",
         *,
         clock: Clock | None = None,
+        services: Collection[str] = (),
         allowed_hosts: Collection[str] = (),
         faults: Faults | None = None,
         judge: Judge | None = None,
@@ -87,7 +90,9 @@ class Emulator:
             is_code_in_status=is_code_in_status,
         )
         self._green1 = Green1(backstage, clock, processing_answers=processing_answers)
-        self._green2 = Green2(backstage, clock, processing_answers=processing_answers)
+        self._green2 = Green2(
+            backstage, clock, processing_answers=processing_answers, services=SERVICES.union(services)
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -70,6 +70,14 @@ def _add_keys(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--uid", default=UID, help="The account's id, of which callbacks hold a digest (default: %(default)s)."
     )
+    group.add_argument(
+        "--service",
+        action="append",
+        default=[],
+        dest="services",
+        metavar="NAME",
+        help="A service of 2.0 that the account has beside the documented ones; may be given several times.",
+    )
 
 
 def _add_behaviour(group: argparse._ArgumentGroup) -> None:
@@ -139,6 +147,7 @@ def run(options: Mapping[str, Any], write: Callable[[str], object]) -> None:
         {key_id: options["access_key_secret"]},
         {key_id: token} if token else None,
         options["uid"],
+        services=options["services"],
         allowed_hosts=options["allowed_hosts"],
         faults=Faults(options["faults"]),
         judge=judge,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal
@@ -47,8 +47,11 @@ Payload = dict[str, Any]
 class Green2:
     """The interface of 2022-03-02."""
 
-    def __init__(self, backstage: Backstage, clock: Clock, *, processing_answers: int) -> None:
+    def __init__(
+        self, backstage: Backstage, clock: Clock, *, processing_answers: int, services: Collection[str]
+    ) -> None:
         self._backstage = backstage
+        self._services = services
         self._tasks: Tasks[Payload] = Tasks(clock, lifetime=LIFETIME2, processing_answers=processing_answers)
 
     def route(self, request: Request) -> tuple[str, Scheme]:
@@ -80,14 +83,14 @@ class Green2:
         self._tasks.close()
 
     def _moderate(self, call: Call, given: Mapping[str, str]) -> Payload:
-        moderation = read_moderation(given)
+        moderation = read_moderation(given, self._services)
         try:
             return _found(moderation, self._look(moderation, call.fault))
         except PictureError as error:
             raise ServiceFailure(*CODES[error.kind]) from error
 
     def _moderate_batch(self, call: Call, given: Mapping[str, str]) -> Payload:
-        moderation = read_moderation(given, is_batch=True)
+        moderation = read_moderation(given, self._services, is_batch=True)
         try:
             judgements = self._look(moderation, call.fault)
         except PictureError as error:
@@ -104,7 +107,7 @@ class Green2:
         return {**_said(OK), "Data": {**_data_id(moderation), **found, "Results": results}}
 
     def _moderate_later(self, call: Call, given: Mapping[str, str]) -> Payload:
-        moderation = read_moderation(given, is_async=True)
+        moderation = read_moderation(given, self._services, is_async=True)
         req_id = new_request_id()
         wish = moderation.callback
         fault = self._backstage.callback_fault(call, wish)

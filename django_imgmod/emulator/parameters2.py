@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,23 @@ MAX_REFERER: Final = 256
 MAX_FRAMES: Final = 100
 INFO_TYPES: Final = ("customImage", "textInImage", "publicFigure", "logoData")
 SERVICE: Final = r"[A-Za-z0-9_]+"
+# Those that the documentation and the SDKs' samples name.
+SERVICES: Final = frozenset(
+    {
+        "advertisingCheck",
+        "aigcCheck",
+        "baselineCheck",
+        "baselineCheck_global",
+        "baselineCheck_pro",
+        "liveStreamCheck",
+        "postImageCheck",
+        "postImageCheckByVL_global",
+        "profilePhotoCheck",
+        "tonalityImprove",
+    }
+)
+# What the console adds to the name of a copy.
+_COPY: Final = re.compile(r"_\d\d\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,19 +55,22 @@ class Moderation:
     callback: CallbackWish | None
 
 
-def read_moderation(given: Mapping[str, str], *, is_async: bool = False, is_batch: bool = False) -> Moderation:
+def read_moderation(
+    given: Mapping[str, str], known: Collection[str], *, is_async: bool = False, is_batch: bool = False
+) -> Moderation:
     """
     Read ``Service`` and ``ServiceParameters``, of which ImageBatchModeration takes several services.
 
-    Raises ``ServiceFailure``, as all here.
+    ``known`` are the services that the account has, and may have copies of. Raises ``ServiceFailure``, as all here.
     """
     try:
         pattern = rf"{SERVICE}(,{SERVICE})*" if is_batch else SERVICE
-        service = read_text(given, "Service", pattern=pattern, is_needed=True)
+        services = read_text(given, "Service", pattern=pattern, is_needed=True).split(",")
+        _check_services(services, known)
         parameters = _read_parameters(read_text(given, "ServiceParameters", is_needed=True))
         interval, max_frames = _read_frames(parameters)
         return Moderation(
-            services=tuple(service.split(",")),
+            services=tuple(services),
             picture=_read_picture(parameters),
             data_id=read_text(parameters, "dataId", pattern=r"[A-Za-z0-9_.-]+", max_length=MAX_DATA_ID),
             interval=interval,
@@ -81,6 +102,13 @@ def read_info_types(given: Mapping[str, str]) -> tuple[str, ...]:
 def failure_of(error: BadField) -> ServiceFailure:
     """Return the service's word for a parameter that is not as it must be."""
     return ServiceFailure(CODES[error.problem], error.message)
+
+
+def _check_services(services: Sequence[str], known: Collection[str]) -> None:
+    for service in services:
+        if service not in known and _COPY.sub("", service) not in known:
+            # The sources do not say what becomes of one that the account does not have: it is a wrong parameter.
+            raise BadField("wrong", f"Service {service[:64]} does not exist")
 
 
 def _read_parameters(text: str) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from .oss import Place
 PictureFailure = FetchFailure | Literal["bad_format"]
 
 OSS_URL: Final = "oss://"
-# A JPEG with several pictures holds these side by side, not one after the other.
-ANIMATED: Final = ("GIF", "PNG", "WEBP")
+# Of no other format is it documented that more than the first frame is looked at.
+ANIMATED: Final = ("GIF",)
 
 
 class PictureError(Exception):

@@ -152,12 +152,13 @@ def test_options_reach_the_emulator(monkeypatch):
         monkeypatch,
         *("--no-engine", "--access-key-id=me", "--access-key-secret=quiet", "--security-token=T", "--uid=42"),
         *("--allow-host=photos.example", "--allow-host=site.example", "--per-second=7", "--processing-answers=0"),
-        *("--callback-delay=1.5", "--code-in-status"),
+        *("--callback-delay=1.5", "--code-in-status", "--service=ours", "--service=theirs"),
     )
     assert made[0]["arguments"] == ({"me": "quiet"}, {"me": "T"}, "42")
     assert made[0]["allowed_hosts"] == ["photos.example", "site.example"]
     assert (made[0]["per_second"], made[0]["processing_answers"], made[0]["callback_delay"]) == (7, 0, 1.5)
     assert made[0]["is_code_in_status"] is True
+    assert made[0]["services"] == ["ours", "theirs"]
 
 
 def test_own_secrets_are_not_shown(monkeypatch):

@@ -170,7 +170,7 @@ class TestModeration:
         assert set(data) == {"RiskLevel", "Result", "Results"}
         assert set(data["Result"][0]) == {"Label", "Confidence", "Description"}
         assert set(data["Results"][0]) == {"Service", "RiskLevel", "Result", "Ext"}
-        assert acs3("ImageBatchModeration", query=given(of("text"), "a,b")).send(stored).code == 407
+        assert acs3("ImageBatchModeration", query=given(of("text"), "aigcCheck,baselineCheck")).send(stored).code == 407
         # Elsewhere that is no service.
         assert acs3("ImageModeration", form=query).send(stored).code == 401
 
@@ -277,9 +277,26 @@ class TestParameters:
         assert moderate_later(parameters).send(emulator).code == 200
         assert moderate(parameters).send(emulator).code == 200
 
-    @pytest.mark.parametrize(("service", "code"), [("", 400), ("a b", 401), ("a,b", 401), ("copied_01", 200)])
+    @pytest.mark.parametrize(
+        ("service", "code"),
+        [
+            ("", 400),
+            ("a b", 401),
+            ("a,b", 401),
+            ("baselineCheck_01", 200),
+            ("baselineCheck_global_12", 200),
+            ("baselineCheck_globall", 401),
+            ("baselineCheck_1", 401),
+            ("copied_01", 401),
+        ],
+    )
     def test_of_the_service(self, stored, service, code):
         assert acs3("ImageModeration", form=given(of("none"), service)).send(stored).code == code
+
+    @pytest.mark.parametrize(("service", "code"), [("ours", 404), ("ours_07", 404), ("baselineCheck", 404), ("o", 401)])
+    def test_of_a_service_that_the_account_has_beside_those(self, make, service, code):
+        reply = acs3("ImageModeration", form=given(of("gone"), service)).send(make(services=["ours"]))
+        assert reply.code == code
 
     def test_of_a_result(self, emulator):
         assert ask("").send(emulator).code == 400

@@ -147,7 +147,7 @@ class TestModeration:
             "interval": 1,
             "maxFrameNum": 50,
         }
-        assert moderate(client, parameters, "copied_01").data.risk_level == "high"
+        assert moderate(client, parameters, "baselineCheck_global_01").data.risk_level == "high"
         arrival = listener.next()
         assert arrival.path == "/a%20b/%E5%9B%BE.png?x=1&y=a+b&sig=~*%2F=="
         assert arrival.headers["referer"] == "www.example.com"
