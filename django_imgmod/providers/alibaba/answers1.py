@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ...choices import RiskLevel
-from ...exceptions import ProviderError, ProviderProtocolError
+from ...exceptions import (
+    ProviderAuthError,
+    ProviderError,
+    ProviderProtocolError,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 from ...results import Detection, Verdict
 from .answers import (
     CallbackParts,
@@ -32,6 +38,9 @@ from .labels import SCENES, describe1, is_nothing, label1, level_of_suggestion
 
 # Where a rate is a confidence that something is wrong.
 _IS_OF_RISK: Final = (RiskLevel.MEDIUM, RiskLevel.HIGH)
+
+# What says something about the provider or the account, whichever picture it is said of.
+_OF_NO_PICTURE: Final = (ProviderUnavailable, ProviderThrottled, ProviderAuthError, ProviderProtocolError)
 
 # What a result may say beside its label.
 _DETAILS: Final[Mapping[str, tuple[str, Fields]]] = {
@@ -83,7 +92,11 @@ def read_accepted1(payload: object, *, where: str) -> list[Judged]:
 
 
 def by_data_id(judged: Sequence[Judged], data_ids: Sequence[str], *, where: str) -> list[Judged]:
-    """Return them in the order of our names; one that is missing, or there twice, is a ``ProviderProtocolError``."""
+    """
+    Return them in the order of our names; one that is missing, or there twice, is a ``ProviderProtocolError``.
+
+    Raises ``ProviderError`` where each of them failed for a reason that is no picture's: the request as a whole did.
+    """
     return _in_order(judged, data_ids, lambda one: one.data_id, where)
 
 
@@ -136,7 +149,11 @@ def _in_order(
     named: defaultdict[str, list[Judged]] = defaultdict(list)
     for one in judged:
         named[name_of(one)].append(one)
-    return [named[name][0] if len(named[name]) == 1 else _missing(name, len(named[name]), where) for name in names]
+    ordered = [named[name][0] if len(named[name]) == 1 else _missing(name, len(named[name]), where) for name in names]
+    failures = [one.answer for one in ordered if isinstance(one.answer, _OF_NO_PICTURE)]
+    if failures and len(failures) == len(ordered):
+        raise failures[0]
+    return ordered
 
 
 def _missing(name: str, count: int, where: str) -> Judged:
@@ -179,13 +196,18 @@ def _read_result(result: object, findings: Findings) -> str:
 
 
 def _detections(result: Mapping[str, Any], scene: str, label: str) -> Iterator[Detection]:
-    """Yield what was seen in a scene; where that is nothing, what was read there."""
+    """
+    Yield what was seen in a scene; where that is nothing, or passed by the provider itself, what was read there.
+
+    What is passed has no confidence of risk, and a rule of the site's takes none for a sure one. So it must not become
+    a detection.
+    """
     level = _level(result, scene, label)
     # Most results have none, and none is looked for there.
     has_details = not _DETAIL_NAMES.isdisjoint(key.lower() for key in result)
     given = _DETAILS.items() if has_details else ()
     details = [described(words, found(result, name), fields) for name, (words, fields) in given]
-    if level != RiskLevel.NONE or not is_nothing(label):
+    if level != RiskLevel.NONE:
         yield Detection(
             label=shortened(label1(scene, label)),
             confidence=confidence_of(found(result, "rate")) if level in _IS_OF_RISK else None,
@@ -221,8 +243,6 @@ def _doubt(result: Mapping[str, Any], label: str, level: RiskLevel) -> str:
         return "Suggested to be passed, with a label that is not known"
     if level == RiskLevel.UNKNOWN:
         return f'The suggestion is "{said(found(result, "suggestion"))}", which is not known'
-    if level == RiskLevel.NONE:
-        return "Suggested to be passed"
     return "Suspected although the label says that nothing was found" if is_nothing(label) else ""
 
 

@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from json import dumps
 from typing import Any, ClassVar, Final
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
-import idna
-from django.utils.encoding import iri_to_uri
 from django.utils.http import parse_http_date_safe
 
 from ...exceptions import ImgmodConfigurationError, ProviderError, ProviderProtocolError, ProviderRefused
 from ...results import ImageSource
+from ..addresses import in_ascii
 from ..http import MAX_RETRY_AFTER, Answer, HttpProvider, parse_retry_after
 from . import codes, signing
 from .cleaning import said
@@ -111,7 +110,7 @@ class AlibabaProvider(HttpProvider):
         none, or a host that cannot exist; ``ProviderRefused`` for one that is too long.
         """
         try:
-            url = _in_ascii(urljoin(self.options.base_url, source.url)) if source.url else ""
+            url = in_ascii(urljoin(self.options.base_url, source.url)) if source.url else ""
         except ValueError:
             url = ""
         if not is_absolute(url):
@@ -255,18 +254,6 @@ class AlibabaProvider(HttpProvider):
         names = ("Msg", "msg", "Message", "message")
         message: str = next((answer.payload[name] for name in names if isinstance(answer.payload.get(name), str)), "")
         return said(message.replace(self._sent_token, "…") if self._sent_token else message)
-
-
-def _in_ascii(url: str) -> str:
-    """Return a URL in ASCII. Raises ``ValueError`` for what is none, or a host that is no name."""
-    parts = urlsplit(url)
-    if not parts.netloc.isascii():
-        user, at, place = parts.netloc.rpartition("@")
-        host, colon, port = place.partition(":")
-        # As browsers and HTTP clients look it up; that of the standard library is an older rule.
-        host = host if host.isascii() else idna.encode(host, uts46=True).decode()
-        url = urlunsplit(parts._replace(netloc=f"{user}{at}{host}{colon}{port}"))
-    return str(iri_to_uri(url))
 
 
 def _code_of(payload: Mapping[str, Any]) -> object:

@@ -98,6 +98,10 @@ _ACTIVATION: Final = (
     "The account's user lacks AliyunYundunGreenWebFullAccess, or the service is not activated or overdue."
 )
 _LEAD: Final = "That says nothing about the picture: please report it, with the settings of this provider."
+_WHICH_SERVICE: Final = (
+    'Is OPTIONS["service"] spelt as the console spells it, and offered in its region? '
+    'If "manage.py imgmod_doctor --live" finds nothing either, please report it, with the settings of this provider.'
+)
 
 THROTTLED: Final = Failure(Retry.LATER, ProviderThrottled, "asked for fewer requests")
 _OUTAGE: Final = Failure(Retry.LATER, ProviderUnavailable, "failed")
@@ -203,7 +207,7 @@ GREEN: Final[Mapping[int, Failure]] = {
 # 2022-03-02, from the page of the asynchronous operation; 409 from the metadata.
 MODERATION2: Final[Mapping[int, Failure]] = {
     400: _NOT_TAKEN,
-    401: _NOT_TAKEN,
+    401: Failure(Retry.NEVER, ProviderProtocolError, "found something in the request wrong", _WHICH_SERVICE),
     402: _NOT_TAKEN,
     403: THROTTLED,
     404: _NOT_DOWNLOADED,

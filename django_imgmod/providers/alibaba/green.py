@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ...choices import Outcome
 from ...conf import imgmod_settings
-from ...exceptions import CallbackRefused, ProviderAuthError, ProviderError, ProviderProtocolError, UnsupportedOperation
+from ...exceptions import ProviderAuthError, ProviderError, ProviderProtocolError, UnsupportedOperation
 from ...results import (
     Callback,
     FeedbackMessage,
@@ -22,7 +22,7 @@ from .animations import Frames, frames_in_copy
 from .answers import Judged
 from .answers1 import by_data_id, by_reference, read_accepted1, read_callback1, read_task1, read_tasks1
 from .base import AlibabaProvider
-from .checksums import is_genuine
+from .callbacks import authenticated
 from .codes import PROCESSING, ImageFailed, of_result
 from .labels import FEEDBACK_SCENES, SCENES, feedback_scene
 from .limits import GREEN as LIMITS
@@ -146,14 +146,7 @@ class GreenProvider(AlibabaProvider):
         return [of_result(answer) if isinstance(answer, ImageFailed) else answer for answer in answers]
 
     def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
-        try:
-            parts = read_callback1(fields)
-        except ValueError as error:
-            raise CallbackRefused(f"{self!r}: {error}") from error
-        uid, crypt_type = self.options.uid, self.options.crypt_type
-        if not uid or not is_genuine(parts.checksum, uid, seeds_of(parts.data_id), parts.content, crypt_type):
-            raise CallbackRefused(f"{self!r}: the checksum is not right.")
-        return Callback(data_id=parts.data_id, verdict=partial(self._read_verdict, parts.element))
+        return authenticated(self, fields, seeds_of, take_apart=read_callback1, read_verdict=self._read_verdict)
 
     def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         suggestion = _SUGGESTIONS.get(message.outcome)

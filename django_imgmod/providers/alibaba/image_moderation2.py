@@ -7,7 +7,7 @@ from functools import partial
 from json import dumps
 from typing import Any, Final
 
-from ...exceptions import CallbackRefused, UnsupportedOperation
+from ...exceptions import UnsupportedOperation
 from ...results import (
     Callback,
     FeedbackMessage,
@@ -21,7 +21,7 @@ from ...results import (
 from .animations import Frames, frames_in_copy
 from .answers2 import read_accepted2, read_answer2, read_callback2
 from .base import AlibabaProvider
-from .checksums import is_genuine
+from .callbacks import authenticated
 from .codes import PROCESSING, ImageFailed, of_result
 from .limits import IMAGE_MODERATION_2
 from .live import advice, ask_about_account, look_at_uid, signed_fields
@@ -121,14 +121,7 @@ class ImageModeration2Provider(AlibabaProvider):
             raise of_result(error) from None
 
     def read_callback(self, fields: Mapping[str, str], seeds_of: Callable[[str], Sequence[str]]) -> Callback:
-        try:
-            parts = read_callback2(fields)
-        except ValueError as error:
-            raise CallbackRefused(f"{self!r}: {error}") from error
-        uid, crypt_type = self.options.uid, self.options.crypt_type
-        if not uid or not is_genuine(parts.checksum, uid, seeds_of(parts.data_id), parts.content, crypt_type):
-            raise CallbackRefused(f"{self!r}: the checksum is not right.")
-        return Callback(data_id=parts.data_id, verdict=partial(self._read_verdict, parts.element))
+        return authenticated(self, fields, seeds_of, take_apart=read_callback2, read_verdict=self._read_verdict)
 
     def send_feedback(self, message: FeedbackMessage, read_source: Callable[[], ImageSource | None]) -> None:
         raise UnsupportedOperation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from django_imgmod.exceptions import (
     ProviderRefused,
     ProviderThrottled,
 )
-from django_imgmod.policy import Policy
+from django_imgmod.policy import LabelRule, Policy
 from django_imgmod.providers.alibaba.answers import UNREADABLE, Judged
 from django_imgmod.providers.alibaba.answers1 import (
     by_data_id,
@@ -116,11 +117,28 @@ class TestVerdict:
         assert isinstance(one.answer, Verdict)
         assert (one.answer.risk_level, seen(one.answer)) == (level, detections)
 
-    def test_rate_of_a_pass_is_no_confidence_of_risk(self):
+    @pytest.mark.parametrize("rule", ["porn_*", "porn_sexy", "*"])
+    @pytest.mark.parametrize(("suggestion", "outcome"), [("pass", Outcome.PASS), ("review", Outcome.BLOCK)])
+    def test_label_that_is_passed_is_hit_by_no_rule(self, rule, suggestion, outcome):
+        """For want of a confidence it would count as sure: 99.9 is how harmless it is."""
+        verdict = verdict_of(result("porn", "sexy", suggestion, 99.9))
+        assert Policy(rules=(LabelRule(pattern=rule, block=90),)).judge(verdict).outcome == outcome
+
+    def test_label_that_is_passed_is_kept_in_the_answer_alone(self):
         verdict = verdict_of(result("porn", "sexy", "pass", 99.9))
-        assert verdict.risk_level == RiskLevel.NONE
-        assert seen(verdict) == [("porn_sexy", None, RiskLevel.NONE)]
-        assert "passed" in verdict.detections[0].description
+        assert (verdict.risk_level, verdict.detections) == (RiskLevel.NONE, ())
+        assert verdict.evaluated == ("sexual content",)
+        assert verdict.raw["results"] == [result("porn", "sexy", "pass", 99.9)]
+
+    def test_label_that_is_passed_in_one_frame_alone(self):
+        frames = [{"rate": 99, "suggestion": "pass", "label": "sexy"}, {"rate": 60, "suggestion": "review"}]
+        verdict = verdict_of(result("porn", "sexy", "review", 60, frames=frames))
+        assert seen(verdict) == [("porn_sexy", 60.0, RiskLevel.MEDIUM)]
+
+    @pytest.mark.parametrize("odd", [("porn", "sexy", "maybe"), ("porn", "sexy", None), ("porn", "newword", "pass")])
+    def test_word_that_is_not_known_is_hit_by_rules_as_ever(self, odd):
+        verdict = verdict_of(result(*odd))
+        assert Policy(rules=(LabelRule(pattern="porn_*", block=90),)).judge(verdict).outcome == Outcome.BLOCK
 
     @pytest.mark.parametrize("word", ["maybe", "", None, 0, ["pass"], {"pass": 1}, "pass "])
     def test_unknown_suggestion_is_unknown_and_its_rate_no_confidence(self, word):
@@ -220,6 +238,15 @@ class TestDetails:
         assert verdict.risk_level == RiskLevel.NONE
         assert seen(verdict) == [("info_porn", None, RiskLevel.NONE)]
         assert verdict.detections[0].description == "Text in the image: hello"
+
+    @pytest.mark.parametrize(
+        "given",
+        [{**PASSED, "ocrData": ["hello"]}, {**result("porn", "sexy", "pass"), "ocrData": ["hello"]}],
+    )
+    def test_what_was_read_can_be_hit_by_a_rule(self, given):
+        verdict = verdict_of(given)
+        assert seen(verdict) == [("info_porn", None, RiskLevel.NONE)]
+        assert Policy(rules=(LabelRule(pattern="info_*", review=50),)).judge(verdict).outcome == Outcome.REVIEW
 
     def test_match_of_a_library_is_shown(self):
         hits = [{"context": "abc", "libCode": "7", "libName": "Ours"}]
@@ -323,6 +350,10 @@ class TestOrder:
         assert 'no result for "x"' in str(missing.answer)
         assert isinstance(fine.answer, Verdict)
 
+    def test_missing_all_of_them_is_an_error_of_the_request(self):
+        with pytest.raises(ProviderProtocolError, match='no result for "x"'):
+            by_reference(self.judged("a"), ["x", "y"], where=WHERE)
+
 
 class TestAccepted:
     def test_references_without_results(self):
@@ -422,7 +453,8 @@ def test_any_json_is_read_or_a_provider_error(payload):
         read_accepted1(payload, where=WHERE)
     except ProviderError:
         return
-    assert len(by_reference(judged, ["t1", "t2"], where=WHERE)) == 2
+    with suppress(ProviderError):
+        assert len(by_reference(judged, ["t1", "t2"], where=WHERE)) == 2
     for given_task, one in zip(payload["data"], judged, strict=True):
         assert_not_cleaner_than_it_says(given_task, one.answer)
 

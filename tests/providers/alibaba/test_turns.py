@@ -11,12 +11,13 @@ import pytest
 
 from django_imgmod.choices import ErrorCode, FeedbackStatus, Outcome, Status
 from django_imgmod.emulator import Emulator, Judge, serve
-from django_imgmod.models import Feedback, ModerationRecord, ProviderState
+from django_imgmod.models import Feedback, ModerationRecord, ProviderSlot
 from django_imgmod.providers.alibaba import locating
-from django_imgmod.services import rate
+from django_imgmod.services import live, rate, slots
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.feedback import send_due_feedback
 from django_imgmod.services.sweep import sweep
+from tests.commands.doctoring import doctor
 from tests.hostapp.models import Photo
 from tests.timetravel import fast_forward
 
@@ -27,7 +28,7 @@ TWO = "django_imgmod.providers.alibaba.ImageModeration2Provider"
 ONE = "django_imgmod.providers.alibaba.GreenProvider"
 QPS = 5
 # The least that may lie between two requests: one that is late in its turn, on a machine that is busy.
-GAP = 1 / QPS - 0.05
+GAP = 1 / QPS - 0.1
 
 
 class Arrival(NamedTuple):
@@ -65,6 +66,12 @@ class Counted:
 
 def gaps(arrivals: list[Arrival]) -> list[float]:
     return [after.at - before.at for before, after in pairwise(arrivals)]
+
+
+@pytest.fixture(autouse=True)
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a single slot for all requests, which so come one after the other at even distances."""
+    monkeypatch.setattr(slots, "MAX_SLOTS", 1)
 
 
 @pytest.fixture
@@ -146,7 +153,6 @@ def test_second_attempt_has_a_turn_of_its_own(use, counted, save):
 
 def test_turn_that_is_too_far_away_puts_the_record_off_at_no_cost(use, counted, save, monkeypatch):
     monkeypatch.setattr(rate, "MIDWAY_PATIENCE", 0)
-    monkeypatch.setattr(rate, "TOLERANCE", 0.2)
     use(TWO, qps=0.1)
     save(1)
     list(sweep())
@@ -166,7 +172,37 @@ def test_without_a_rate_nothing_waits_and_nothing_is_written(use, counted, save)
     save(3)
     work_off()
     assert len(counted.requests()) == 4
-    assert not ProviderState.objects.exists()
+    assert not ProviderSlot.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    # It asks for an upload token; a live one has a picture judged as well.
+    [([], 1), (["--live"], 2)],
+)
+@pytest.mark.parametrize("backend", [TWO, ONE])
+def test_questions_of_the_doctor_have_turns(use, counted, save, backend, arguments, count):
+    use(backend, qps=QPS, is_asynchronous=False)
+    save(1)
+    work_off()
+    before = len(counted.requests())
+    for _ in range(2):
+        doctor(*arguments)
+    asked = counted.requests()
+    assert len(asked) >= before + 2 * count
+    assert min(gaps(asked)) >= GAP
+
+
+@pytest.mark.parametrize(("arguments", "level"), [([], "FAULT"), (["--live"], "WARNING")])
+def test_question_of_the_doctor_whose_turn_is_too_far_away_says_so(use, counted, save, monkeypatch, arguments, level):
+    monkeypatch.setattr(live, "PATIENCE", 0)
+    monkeypatch.setattr(rate, "MIDWAY_PATIENCE", 0)
+    use(TWO, qps=0.01)
+    save(1)
+    list(sweep())
+    report, _ = doctor(*arguments)
+    assert len(counted.requests()) == 1
+    assert next(line for line in report.splitlines() if "takes no more calls for" in line).startswith(level)
 
 
 @pytest.mark.parametrize("qps", [None, 1000])
@@ -185,4 +221,4 @@ def test_feedback_is_told_at_most_20_times_a_second(use, counted, save, django_u
     assert min(gaps(told)) >= 1 / 20 - 0.02
     if qps is None:
         # Pictures do not stand in line with it.
-        assert not ProviderState.objects.filter(provider="default").exists()
+        assert not ProviderSlot.objects.filter(provider="default").exists()
