@@ -24,6 +24,7 @@ from ..models import ModerationRecord
 from ..providers import providers
 from ..registry import WatchedField, all_watched_fields
 from ..results import Soundness
+from ..services.live import diagnose
 from ..services.probe import PREFIX, ProbeReport, probe
 from ..services.sweep import record_databases
 from .findings import Finding, fault
@@ -113,11 +114,7 @@ def _backlog(alias: str) -> Finding:
 def _examine_providers() -> Iterator[Finding]:
     for alias in imgmod_settings.providers:
         mend = f'Do what the message says, or correct IMGMOD["PROVIDERS"]["{alias}"].'
-        yield _examine(f'provider "{alias}"', partial(_look_at_provider, alias), mend)
-
-
-def _look_at_provider(alias: str) -> str:
-    return providers[alias].diagnose()
+        yield _examine(f'provider "{alias}"', partial(diagnose, alias), mend)
 
 
 def _examine_fields() -> Iterator[Finding]:

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from django.core.files.storage import Storage, default_storage
 
 from ..conf import imgmod_settings
-from ..exceptions import ProviderError, ProviderProtocolError, UnsupportedOperation
+from ..exceptions import ProviderAuthError, ProviderError, ProviderProtocolError, UnsupportedOperation
 from ..providers import providers
 from ..registry import all_watched_fields
 from ..results import LiveAdvice, Soundness
-from ..services.live import CallbackTrial, JudgementTrial, try_callback, try_judgement
+from ..services.live import CallbackTrial, JudgementTrial, ask_about_settings, diagnose, try_callback, try_judgement
 from .findings import Finding, fault
 
 # Seconds to wait for a verdict that does not come at once, and for the callback.
@@ -79,9 +79,9 @@ def live_findings() -> Iterator[Finding]:
 def _examine(alias: str, sent: list[str]) -> Iterator[Finding]:
     provider = providers[alias]
     subject = f'provider "{alias}"'
-    answers = provider.live_findings()
+    answers = ask_about_settings(alias)
     if not answers:
-        yield Finding(Soundness.OK, f"{subject}: {provider.diagnose()}")
+        yield Finding(Soundness.OK, f"{subject}: {diagnose(alias)}")
         return
     for answer in answers:
         yield Finding(answer.soundness, f"{subject}, {answer.subject}: {answer.text}", answer.mend)
@@ -171,8 +171,9 @@ def _read_judgement(
 def _mend_of(error: Exception, advice: LiveAdvice) -> str:
     if isinstance(error, ProviderError) and error.retryable:
         return "That may pass: ask again later."
-    # What was not taken may be a name that the service does not know; of all else the message itself tells enough.
-    is_unclear = isinstance(error, ProviderProtocolError) and advice.not_judged
+    # What was not taken, or not allowed although uploads are, may be a name that the service does not know; of all else
+    # the message itself tells enough.
+    is_unclear = isinstance(error, ProviderProtocolError | ProviderAuthError) and advice.not_judged
     return advice.not_judged if is_unclear else "Do what the message says."
 
 

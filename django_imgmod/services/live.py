@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -18,15 +19,23 @@ from django.core.files.storage import Storage
 from django.db.models import QuerySet
 
 from ..choices import ReceiptOutcome
-from ..exceptions import ImgmodConfigurationError, ImgmodError, ProviderError, ProviderUnavailable, UnsupportedOperation
+from ..exceptions import (
+    ImgmodConfigurationError,
+    ImgmodError,
+    ProviderError,
+    ProviderThrottled,
+    ProviderUnavailable,
+    UnsupportedOperation,
+)
 from ..models import CallbackReceipt
 from ..providers import providers
-from ..results import Verdict
+from ..results import LiveFinding, Soundness, Verdict
 from ..seeds import callback_seed
 from . import gate
 from .callbacks import TRIAL, authenticate_callback
 from .probe import PREFIX, stored_canary
 from .provider_states import NotAdmitted
+from .rate import giving_turns
 from .sources import callback_address, source_in
 from .sweep import record_databases
 
@@ -38,6 +47,8 @@ PAUSE: Final = 0.5
 FETCH_PAUSE: Final = 5.0
 # How much later than the verdict a callback may come.
 GRACE: Final = 15.0
+# How long a question about the settings waits for its turn at the rate.
+PATIENCE: Final = 10.0
 # As much of a page as tells whose it is.
 MAX_BODY: Final = 4096
 
@@ -84,6 +95,29 @@ class JudgementTrial:
 
     waited: float = 0
     """Seconds."""
+
+
+def diagnose(alias: str) -> str:
+    """
+    Return what a provider says of itself, having asked its service in its turn, whatever its circuit.
+
+    Raises what ``BaseProvider.diagnose`` does; ``ProviderThrottled`` where the rate leaves no room.
+    """
+    try:
+        with giving_turns(alias, time.monotonic() + PATIENCE):
+            return providers[alias].diagnose()
+    except NotAdmitted as held:
+        raise ProviderThrottled(held.reason, retry_after=held.retry_after) from held
+
+
+def ask_about_settings(alias: str) -> Sequence[LiveFinding]:
+    """Return what a provider's service, asked in its turn and whatever its circuit, says of the settings."""
+    try:
+        with giving_turns(alias, time.monotonic() + PATIENCE):
+            return providers[alias].live_findings()
+    except NotAdmitted as held:
+        mend = 'The site uses up OPTIONS["qps"], or the provider has asked to be left alone: ask again later.'
+        return [LiveFinding(subject="rate", text=held.reason, soundness=Soundness.WARNING, mend=mend)]
 
 
 def try_callback(alias: str) -> CallbackTrial:

@@ -244,11 +244,15 @@ class TestClock:
 
 
 class TestService:
-    def test_unknown_one(self, use):
-        use(service="no such service")
+    @pytest.mark.parametrize("is_asynchronous", [True, False])
+    @pytest.mark.parametrize("service", ["no such service", "baselineCheck_globall"])
+    def test_unknown_one(self, use, service, is_asynchronous):
+        use(service=service, is_asynchronous=is_asynchronous)
         report, is_sound = ask()
         assert not is_sound
-        assert 'OPTIONS["service"], "no such service", spelt' in mend_of("did not take the request", report)
+        words = "found something in the request wrong (code 401)"
+        assert line_with(words, report).startswith("FAULT ")
+        assert f'OPTIONS["service"], "{service}", spelt as the console spells it' in mend_of(words, report)
 
     @BOTH
     def test_not_permitted(self, use, backend, imgmod_emulator):
@@ -257,6 +261,8 @@ class TestService:
         report, is_sound = ask()
         assert not is_sound
         assert "AliyunYundunGreenWebFullAccess" in found("service", report)
+        words = {IMAGE_MODERATION_2: 'OPTIONS["service"]', GREEN: "Are the scenes"}[backend]
+        assert words in mend("service", report)
 
     def test_asynchronous_where_it_is_not_documented(self, use):
         use(region="us-east-1")
