@@ -28,7 +28,7 @@ from .probe import PREFIX
 from .receipts import insert_receipt
 from .storable import storable
 from .sweep import record_databases
-from .verdicts import apply_verdict
+from .verdicts import apply_verdict, was_settled_by
 
 logger = logging.getLogger("django_imgmod")
 
@@ -113,14 +113,19 @@ def apply_receipt(receipt: CallbackReceipt, callback: Callback) -> bool:
 
 
 def _settle(receipt: CallbackReceipt, callback: Callback, using: str) -> bool:
+    # Outside: a transaction of SQLite that begins by reading is refused at its first write, if another process wrote.
+    record = _record_of(callback.data_id, receipt.provider, using)
+    if record is None:
+        raise LookupError(f'There is no record {callback.data_id} of provider "{receipt.provider}".')
     with transaction.atomic(using=using):
-        # First the row itself: another process that means the same one waits here, and then finds it settled.
-        if not _unsettled(receipt).update(error_message=""):
+        # Before the record is touched: another process that means the same one waits here, and then finds it settled.
+        # What is written is what becomes of nearly all of them, which saves a second statement.
+        if not _write(receipt, outcome=ReceiptOutcome.APPLIED, record=record, error_message=""):
             return False
-        record = _record_of(callback.data_id, receipt.provider, using)
-        if record is None:
-            raise LookupError(f'There is no record {callback.data_id} of provider "{receipt.provider}".')
-        _write(receipt, outcome=_apply(record, callback), record=record, error_message="")
+        outcome = _apply(record, callback)
+        if outcome != ReceiptOutcome.APPLIED:
+            receipt.outcome = outcome
+            receipt.save(update_fields=["outcome"])
     return True
 
 
@@ -132,8 +137,7 @@ def _apply(record: ModerationRecord, callback: Callback) -> ReceiptOutcome:
         return ReceiptOutcome.APPLIED if open_rows.update(due_at=DatabaseNow()) else ReceiptOutcome.LATE
     if apply_verdict(record, verdict):
         return ReceiptOutcome.APPLIED
-    was_applied = record.callback_receipts.filter(outcome=ReceiptOutcome.APPLIED).exists()
-    return ReceiptOutcome.REPEATED if was_applied else ReceiptOutcome.LATE
+    return ReceiptOutcome.REPEATED if was_settled_by(record, verdict) else ReceiptOutcome.LATE
 
 
 def _fail(receipt: CallbackReceipt, error: Exception, data_id: str, **changes: object) -> bool:
@@ -143,10 +147,13 @@ def _fail(receipt: CallbackReceipt, error: Exception, data_id: str, **changes: o
     return True
 
 
-def _write(receipt: CallbackReceipt, **changes: object) -> None:
-    if _unsettled(receipt).update(**changes):
-        for name, value in changes.items():
-            setattr(receipt, name, value)
+def _write(receipt: CallbackReceipt, **changes: object) -> bool:
+    """Write on a receipt what became of it, unless it is settled already; return whether it was not."""
+    if not _unsettled(receipt).update(**changes):
+        return False
+    for name, value in changes.items():
+        setattr(receipt, name, value)
+    return True
 
 
 def _unsettled(receipt: CallbackReceipt) -> QuerySet[CallbackReceipt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -96,6 +97,18 @@ def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: Mappin
     logger.info("verdict=late record=%s risk_level=%s", record.public_id, verdict.risk_level)
 
 
+def was_settled_by(record: ModerationRecord, verdict: Verdict) -> bool:
+    """Return whether a verdict says what the one said that settled a record: the same level, and the same labels."""
+    settled_at, verdict_at = record.settled_at, record.verdict_at
+    if verdict_at is None or record.error_code or (settled_at is not None and settled_at < verdict_at):
+        # There is none, or it came when the record was settled, and is no more than evidence.
+        return False
+    if (record.risk_level, record.evaluated) != (verdict.risk_level, list(verdict.evaluated)):
+        return False
+    given = [tuple(getattr(row, name) for name in _OF_LABEL) for row in _labels(record, verdict)]
+    return Counter(record.detected_labels.values_list(*_OF_LABEL)) == Counter(given)
+
+
 def give_up(record: ModerationRecord, *, error_code: str, error_message: str) -> None:
     """
     End a record that cannot be judged in its policy's ``on_error`` outcome, which is never ``pass``.
@@ -172,8 +185,17 @@ def _decimal(confidence: float | None) -> Decimal | None:
     return None if confidence is None else Decimal(f"{confidence:.2f}")
 
 
+# What a label says. Its description is for people.
+_OF_LABEL: Final = ("label", "confidence", "risk_level", "frame_index", "source")
+
+
 def _write_labels(record: ModerationRecord, verdict: Verdict) -> None:
-    rows = [
+    if rows := _labels(record, verdict):
+        DetectedLabel.objects.using(record._state.db).bulk_create(rows)
+
+
+def _labels(record: ModerationRecord, verdict: Verdict) -> list[DetectedLabel]:
+    return [
         DetectedLabel(
             record=record,
             label=storable(detection.label)[:LABEL_LENGTH],
@@ -185,5 +207,3 @@ def _write_labels(record: ModerationRecord, verdict: Verdict) -> None:
         )
         for detection in verdict.detections
     ]
-    if rows:
-        DetectedLabel.objects.using(record._state.db).bulk_create(rows)

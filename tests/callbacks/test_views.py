@@ -61,7 +61,7 @@ class TestAuthentic:
         assert [post(body_for(submitted)), post(body_for(submitted)), post(body_for(submitted, "none"))] == [200] * 3
         assert status_of(submitted) == Status.BLOCKED
         outcomes = CallbackReceipt.objects.order_by("pk").values_list("outcome", flat=True)
-        assert list(outcomes) == [ReceiptOutcome.APPLIED, ReceiptOutcome.REPEATED, ReceiptOutcome.REPEATED]
+        assert list(outcomes) == [ReceiptOutcome.APPLIED, ReceiptOutcome.REPEATED, ReceiptOutcome.LATE]
 
     def test_for_a_picture_that_was_replaced_is_evidence(self, submitted, picture):
         photo = Photo.objects.get()

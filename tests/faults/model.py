@@ -33,6 +33,8 @@ class Record:
     version: int = 1
     attempt_count: int = 0
     has_verdict: bool = False
+    is_settled_by_verdict: bool = False
+    """And that is no mere evidence."""
     is_reused: bool = False
     has_error: bool = False
     reference: str = ""
@@ -135,7 +137,7 @@ class Model:
         has_error = record.has_error and not is_judged
         status = STATUS_OF_OUTCOME[decisions[-1]] if decisions else STATUSES[record.picture]
         record.settle(status, has_error=has_error)
-        record.has_verdict, record.is_reused = is_judged, True
+        record.has_verdict, record.is_settled_by_verdict, record.is_reused = is_judged, is_judged, True
         return True
 
     def accept(self, work: Work, reference: str) -> None:
@@ -155,13 +157,14 @@ class Model:
             record.reference = reference
         if is_moved:
             record.settle(STATUSES[record.picture], has_error=False)
+            record.is_settled_by_verdict = True
         # Where it moves nothing, it is evidence.
         record.has_verdict = True
         return is_moved
 
     def callback(self, record: Record) -> None:
-        was_applied = (record, "applied") in self.receipts
-        outcome = "applied" if self.verdict(record) else "repeated" if was_applied else "late"
+        # What it says is the same each time.
+        outcome = "applied" if self.verdict(record) else "repeated" if record.is_settled_by_verdict else "late"
         self.receipts.append((record, outcome))
 
     def no_answer_yet(self, work: Work) -> None:

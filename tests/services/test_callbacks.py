@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from django_imgmod.choices import Outcome, ReceiptOutcome, RiskLevel, Status
 from django_imgmod.exceptions import ProviderRefused
@@ -18,6 +23,7 @@ from django_imgmod.services import callbacks
 from django_imgmod.services.callbacks import apply_receipt, receive_callback
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.sweep import sweep
+from django_imgmod.services.verdicts import apply_verdict
 from django_imgmod.signals import image_blocked, verdict_received
 from tests.backdated import ago
 from tests.hostapp.models import Photo
@@ -82,6 +88,16 @@ class TestApplied:
         assert [str(label) for label in submitted.detected_labels.all()] == ["a 90.00"]
         assert submitted.due_at is None
 
+    def test_costs_few_statements(self, submitted, commit):
+        ContentType.objects.clear_cache()
+        ContentType.objects.get_for_model(Photo)
+        with CaptureQueriesContext(connection) as captured, commit():
+            call_back(submitted)
+        verbs = [query["sql"].partition(" ")[0] for query in captured.captured_queries]
+        kinds = Counter(verb for verb in verbs if verb not in ("SAVEPOINT", "RELEASE"))
+        # The record is looked for in each database, before it is read; and who waits for it in its own.
+        assert kinds == {"SELECT": 3, "INSERT": 2, "UPDATE": 2}
+
     def test_nobody_asks_for_the_answer_any_more(self, submitted, monkeypatch):
         call_back(submitted)
         monkeypatch.delattr(DummyProvider, "fetch")
@@ -89,16 +105,14 @@ class TestApplied:
         assert list(sweep()) == []
 
     def test_is_stored_before_anything_is_done(self, submitted, monkeypatch):
-        stored = []
-
-        def look(record: ModerationRecord, verdict: Verdict) -> bool:
-            stored.extend(CallbackReceipt.objects.values_list("outcome", "body", "record"))
+        def die(record: ModerationRecord, verdict: Verdict) -> bool:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(callbacks, "apply_verdict", look)
+        monkeypatch.setattr(callbacks, "apply_verdict", die)
         with pytest.raises(KeyboardInterrupt):
             call_back(submitted)
-        assert stored == [(ReceiptOutcome.RECEIVED, BODY, None)]
+        receipt = CallbackReceipt.objects.get()
+        assert (receipt.outcome, receipt.body, receipt.record) == (ReceiptOutcome.RECEIVED, BODY, None)
 
     def test_record_may_be_in_any_database(self, upload):
         dummy().script(RuntimeError("not now"))
@@ -141,13 +155,48 @@ class TestRepeatedOrLate:
         assert DetectedLabel.objects.count() == 1
         assert CallbackReceipt.objects.count() == 3
 
-    def test_another_verdict_after_the_first_changes_nothing(self, submitted):
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Verdict(risk_level=RiskLevel.NONE),
+            Verdict(risk_level=RiskLevel.HIGH),
+            replace(HIGH, risk_level=RiskLevel.MEDIUM),
+            replace(HIGH, detections=(Detection(label="b", confidence=90),)),
+            replace(HIGH, detections=(Detection(label="a", confidence=90.01),)),
+            replace(HIGH, detections=(Detection(label="a", confidence=90, risk_level=RiskLevel.LOW),)),
+            replace(HIGH, detections=(Detection(label="a", confidence=90, frame_index=1),)),
+            replace(HIGH, detections=HIGH.detections * 2),
+            replace(HIGH, evaluated=("faces",)),
+        ],
+    )
+    def test_another_verdict_after_the_first_is_late_and_changes_nothing(self, submitted, other):
         call_back(submitted)
-        before = facts(submitted)
-        assert call_back(submitted, Verdict(risk_level=RiskLevel.NONE)).outcome == ReceiptOutcome.REPEATED
-        assert facts(submitted) == before
+        before, labels = facts(submitted), list(DetectedLabel.objects.values())
+        assert call_back(submitted, other).outcome == ReceiptOutcome.LATE
+        assert call_back(submitted).outcome == ReceiptOutcome.REPEATED
+        assert (facts(submitted), list(DetectedLabel.objects.values())) == (before, labels)
 
-    def test_after_the_answer_was_fetched_it_is_late(self, submitted, commit):
+    def test_same_verdict_in_other_words_is_a_repetition(self, submitted):
+        labels = [Detection(label="x" * 500, confidence=1 / 3, description="one"), Detection(label="\x00")]
+        call_back(submitted, Verdict(risk_level=RiskLevel.LOW, detections=tuple(labels), raw={"RequestId": 1}))
+        labels[0] = replace(labels[0], description="two")
+        again = Verdict(risk_level=RiskLevel.LOW, detections=tuple(reversed(labels)), raw={"RequestId": 2})
+        assert call_back(submitted, again).outcome == ReceiptOutcome.REPEATED
+
+    def test_repetition_after_a_decision_is_one(self, submitted, django_user_model):
+        call_back(submitted)
+        submitted.refresh_from_db()
+        decide(submitted, Outcome.PASS, decided_by=django_user_model.objects.create_user("moderator"))
+        assert call_back(submitted).outcome == ReceiptOutcome.REPEATED
+        assert call_back(submitted, Verdict(risk_level=RiskLevel.NONE)).outcome == ReceiptOutcome.LATE
+        assert facts(submitted)[:2] == (Status.PASSED, RiskLevel.HIGH)
+
+    def test_after_the_same_answer_was_fetched_it_is_a_repetition(self, submitted, commit):
+        with commit():
+            apply_verdict(submitted, HIGH)
+        assert call_back(submitted).outcome == ReceiptOutcome.REPEATED
+
+    def test_after_another_answer_was_fetched_it_is_late(self, submitted, commit):
         ModerationRecord.objects.update(due_at=ago(seconds=1))
         list(sweep())
         before = facts(submitted)
@@ -158,7 +207,8 @@ class TestRepeatedOrLate:
 
     def test_for_a_picture_that_was_replaced_it_is_evidence(self, submitted):
         Photo.objects.all().delete()
-        assert call_back(submitted).outcome == ReceiptOutcome.LATE
+        # What was kept and not applied is not repeated either.
+        assert [call_back(submitted).outcome for _ in range(2)] == [ReceiptOutcome.LATE] * 2
         assert facts(submitted)[:2] == (Status.SUPERSEDED, RiskLevel.HIGH)
         assert [str(label) for label in submitted.detected_labels.all()] == ["a 90.00"]
 
@@ -166,7 +216,7 @@ class TestRepeatedOrLate:
         dummy().script(ProviderRefused("too odd"))
         record = upload()
         decide(record, Outcome.PASS, decided_by=django_user_model.objects.create_user("moderator"))
-        assert call_back(record).outcome == ReceiptOutcome.LATE
+        assert [call_back(record).outcome for _ in range(2)] == [ReceiptOutcome.LATE] * 2
         assert facts(record)[:2] == (Status.PASSED, RiskLevel.HIGH)
 
 
