@@ -68,6 +68,19 @@ class Outcome(models.TextChoices):
     """Do not show it."""
 
 
+class Lane(models.TextChoices):
+    """Which of the moderators' queues a record waits in while it is in review."""
+
+    FIRST = "first", _("Review")
+    """Nobody has looked at it yet."""
+
+    ESCALATED = "escalated", _("Escalated")
+    """A moderator was not sure: for holders of a second permission."""
+
+    APPEALED = "appealed", _("Appeals")
+    """The editor asked for a second look: for anybody but who decided."""
+
+
 class PolicyMode(models.TextChoices):
     """Whether outcomes are acted upon."""
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, Status
+from ..choices import ErrorCode, FeedbackStatus, Lane, Outcome, ReceiptOutcome, Status
 from .records import ALIAS_LENGTH, ModerationRecord
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    """Questions asked of decisions."""
+
+    def without_escalations(self) -> DecisionQuerySet:
+        """Leave out where somebody handed the image on: nothing was decided about it."""
+        return self.exclude(outcome=Outcome.REVIEW, status_before=Status.IN_REVIEW, undoes__isnull=True)
 
 
 class Decision(models.Model):
@@ -36,6 +46,12 @@ class Decision(models.Model):
     )
     reason_before = models.TextField(_("reason before"), blank=True, null=True)  # noqa: DJ001 - no default on MySQL
     was_shadow = models.BooleanField(_("was in the shadow"), default=False, db_default=False)
+    lane_before = models.CharField(
+        _("queue before"), max_length=9, choices=Lane, default=Lane.FIRST, db_default=Lane.FIRST
+    )
+    batch = models.UUIDField(
+        _("batch"), null=True, editable=False, help_text=_("The same for decisions that were one: by one key, at once.")
+    )
     undoes = models.OneToOneField(
         "self",
         on_delete=models.CASCADE,
@@ -46,13 +62,30 @@ class Decision(models.Model):
         help_text=_("The decision that this one takes back."),
     )
 
+    objects = DecisionQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        record_id: int
+        decided_by_id: Any
+        undoes_id: int | None
+
     class Meta:
         verbose_name = _("decision")
         verbose_name_plural = _("decisions")
-        indexes = [models.Index(fields=["decided_by", "decided_at"], name="imgmod_decision_by")]
+        indexes = [
+            models.Index(fields=["decided_by", "decided_at"], name="imgmod_decision_by"),
+            models.Index(fields=["decided_at"], name="imgmod_decision_at"),
+            models.Index(fields=["batch"], name="imgmod_decision_batch"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_outcome_display()} ({self.decided_at:%Y-%m-%d %H:%M})"
+
+    @property
+    def is_escalation(self) -> bool:
+        """Whether somebody handed the image on: it was in review and stayed there, so nothing was decided about it."""
+        was_in_review = self.status_before == Status.IN_REVIEW
+        return self.outcome == Outcome.REVIEW and was_in_review and self.undoes_id is None
 
 
 class Feedback(models.Model):

@@ -15,10 +15,11 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import ErrorCode, RiskLevel, Status
+from ..choices import ErrorCode, Lane, RiskLevel, Status
 from ..clock import DatabaseNow
 from ..conf import MAX_KEY_LENGTH, MAX_NAME_LENGTH
 from .fields import DigestField
+from .ordering import ClaimEnd, RiskOrder
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -174,6 +175,17 @@ class ModerationRecord(models.Model):
         help_text=_("The record of the same bytes that was judged before."),
     )
 
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,  # the first column of imgmod_record_uploader
+        db_constraint=False,  # to add it to a long table would lock this one and that of the users
+        verbose_name=_("uploaded by"),
+        help_text=_("Known where the watched field names its uploader."),
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     submitted_at = models.DateTimeField(_("submitted at"), null=True, blank=True)
     verdict_at = models.DateTimeField(_("verdict at"), null=True, blank=True)
@@ -186,6 +198,14 @@ class ModerationRecord(models.Model):
     error_code = models.CharField(_("error"), max_length=20, choices=ErrorCode, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
 
+    lane = models.CharField(
+        _("queue"),
+        max_length=9,
+        choices=Lane,
+        default=Lane.FIRST,
+        db_default=Lane.FIRST,
+        help_text=_("Where it waits for a person while it is in review."),
+    )
     claimed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -212,12 +232,17 @@ class ModerationRecord(models.Model):
 
     if TYPE_CHECKING:
         content_type_id: int
+        claimed_by_id: int | None
+        uploaded_by_id: int | None
         detected_labels: RelatedManager[DetectedLabel]
 
     class Meta:
         verbose_name = _("moderation record")
         verbose_name_plural = _("moderation records")
-        permissions = [("review_moderationrecord", _("Can decide about images"))]
+        permissions = [
+            ("review_moderationrecord", _("Can decide about images")),
+            ("review_escalated_moderationrecord", _("Can decide about escalated images")),
+        ]
         indexes = [
             models.Index(fields=["provider", "due_at"], name="imgmod_record_provider_due"),
             models.Index(fields=["provider", "verdict_at"], name="imgmod_record_verdict"),
@@ -225,6 +250,24 @@ class ModerationRecord(models.Model):
             models.Index(fields=["content_type", "object_id", "field_name"], name="imgmod_record_image"),
             models.Index(fields=["sha256"], name="imgmod_record_sha256"),
             models.Index(fields=["reference"], name="imgmod_record_reference"),
+            models.Index(fields=["uploaded_by", "status"], name="imgmod_record_uploader"),
+            models.Index(
+                "lane",
+                RiskOrder("risk_level"),
+                "created_at",
+                "id",
+                ClaimEnd("claimed_until"),
+                condition=models.Q(status=Status.IN_REVIEW),
+                name="imgmod_record_review",
+            ),
+            models.Index(
+                "lane",
+                "created_at",
+                "id",
+                ClaimEnd("claimed_until"),
+                condition=models.Q(status=Status.IN_REVIEW),
+                name="imgmod_record_review_age",
+            ),
         ]
         constraints = [
             models.CheckConstraint(
