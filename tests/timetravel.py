@@ -8,12 +8,13 @@ from itertools import chain
 from django.db.models import F, Model
 from django.utils import timezone
 
-from django_imgmod.models import Feedback, ModerationRecord, ProviderState
+from django_imgmod.models import Feedback, ModerationRecord, ProviderSlot, ProviderState
 
 # What services compare with the database's clock.
 MOMENTS: dict[type[Model], tuple[str, ...]] = {
-    ModerationRecord: ("due_at", "lease_until", "submitted_at", "created_at"),
+    ModerationRecord: ("due_at", "lease_until", "submitted_at", "created_at", "claimed_until"),
     ProviderState: ("retry_at", "next_call_at", "changed_at"),
+    ProviderSlot: ("free_at",),
     Feedback: ("due_at",),
 }
 

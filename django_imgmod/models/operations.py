@@ -28,7 +28,7 @@ class ProviderState(models.Model):
     error_code = models.CharField(_("error"), max_length=20, choices=ErrorCode, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
     next_call_at = models.DateTimeField(
-        _("next call at"), null=True, blank=True, help_text=_("No call begins before, by the rate that is allowed.")
+        _("next call at"), null=True, blank=True, help_text=_("Until then the provider asks to be left alone.")
     )
     alarmed_at = models.DateTimeField(
         _("alarmed at"), null=True, blank=True, help_text=_("When it was noticed that verdicts stay away.")
@@ -40,6 +40,26 @@ class ProviderState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}: {self.get_circuit_display()}"
+
+
+class ProviderSlot(models.Model):
+    """
+    A share of a provider's rate: its calls, made by whichever process, begin an interval apart.
+
+    There are as many as calls are allowed in a second. The time is the database's.
+    """
+
+    provider = models.CharField(_("provider"), max_length=ALIAS_LENGTH)
+    number = models.PositiveIntegerField(_("number"))
+    free_at = models.DateTimeField(_("free at"), help_text=_("No call begins before."))
+
+    class Meta:
+        verbose_name = _("provider slot")
+        verbose_name_plural = _("provider slots")
+        constraints = [models.UniqueConstraint(fields=["provider", "number"], name="imgmod_provider_slot")]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.number}"
 
 
 class ReconcilePass(models.Model):

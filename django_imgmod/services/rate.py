@@ -1,53 +1,48 @@
-"""A provider's rate: the times at which calls may begin are handed out one after the other, to all processes."""
+"""A provider's rate: when a call may begin, for all processes together."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from django.db import connections, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 
 from ..choices import ErrorCode
 from ..clock import DatabaseNow
 from ..exceptions import ProviderThrottled
-from ..models import ALIAS_LENGTH, ProviderState
 from ..providers import providers
 from .provider_states import NotAdmitted, Reading, ensure_state, read_state, states_of, wish_of
+from .slots import Line, Slot, seconds_until_free, take
 
-# How much later than its time a call may begin, and how much later than others it may arrive, in seconds. The times lie
-# that much further apart, so that one call late in both and punctual ones never make one too many within any second.
-TOLERANCE: Final = 0.01
-ON_THE_WAY: Final = 0.005
-# In seconds. Where it is known no better than that when the database read its clock, it is read once more.
-VAGUENESS: Final = 0.002
-# In seconds. A database that answers later than that leaves no time to be punctual in.
-MAX_LEAD: Final = 1.0
+# In seconds. The least and the most that may lie between the moment at which a call is said to begin and its begin.
+MIN_MARGIN: Final = 0.002
+MAX_MARGIN: Final = 1.0
+# In seconds, between two looks at slots that are all taken.
+MIN_PAUSE: Final = 0.01
 # In seconds. What was begun, with an upload behind it perhaps, waits at least that long for its next request's turn.
 MIDWAY_PATIENCE: Final = 5.0
+SIDE: Final = " (feedback)"
 
 
 def wait_for_turn(provider: str, patience: float) -> Reading:
     """
-    Return when a call may begin, and no later than the tolerance after that, with what is known of the provider.
+    Return when a call may begin, with what is known of the provider. The call must begin at once.
 
     Returns at once where that is to be left alone. Where it takes turns for its requests itself, returns at once if
     the next one is near. Raises ``NotAdmitted`` where the turn is more than ``patience`` seconds away.
     """
     qps, takes_turns = providers[provider].qps, providers[provider].takes_turns
     if qps is not None and not takes_turns:
-        return _wait_in_line(provider, qps, patience)
+        return _wait_in_lines([Line(provider, qps)], patience)
     reading = read_state(provider)
-    pause = reading.seconds_until(reading.state.next_call_at)
     if not reading.is_held:
-        if pause > patience:
-            raise _too_many(provider, pause)
+        pause = reading.seconds_until(reading.state.next_call_at)
+        until_free = 0 if qps is None else seconds_until_free(Line(provider, qps))
+        if max(pause, until_free) > patience:
+            raise _too_many(provider, max(pause, until_free))
         if qps is None:
             time.sleep(pause)
     return reading
@@ -64,147 +59,68 @@ def giving_turns(provider: str, deadline: float) -> Iterator[None]:
     target = providers[provider]
 
     def next_turn(at_most: float | None) -> None:
-        rates = [rate for rate in (target.qps, at_most) if rate is not None]
-        if rates:
-            # Where only some requests have a rate, the others do not stand in line with them.
-            line = provider if target.qps is not None else _side_line(provider)
-            left = max(deadline - time.monotonic(), MIDWAY_PATIENCE)
-            _wait_in_line(line, min(rates), left, is_begun=True)
+        # Where only some requests have a rate, the others do not stand in line with them.
+        own = [] if at_most is None else [Line(provider, at_most, SIDE)]
+        lines = own if target.qps is None else [*own, Line(provider, target.qps)]
+        if lines:
+            _wait_in_lines(lines, max(deadline - time.monotonic(), MIDWAY_PATIENCE), is_begun=True)
 
     with target.given_turns(next_turn):
         yield
 
 
-def _side_line(provider: str) -> str:
-    return f"{provider[: ALIAS_LENGTH - len(_SIDE)]}{_SIDE}"
-
-
-_SIDE: Final = " (feedback)"
-
-
-def _wait_in_line(line: str, qps: float, patience: float, *, is_begun: bool = False) -> Reading:
-    """Wait for a turn; not where the provider is to be left alone, unless the call was begun before that."""
-    interval, tolerance = (1 + TOLERANCE + ON_THE_WAY) / qps, TOLERANCE / min(qps, 1)
+def _wait_in_lines(lines: Sequence[Line], patience: float, *, is_begun: bool = False) -> Reading:
+    """Wait for a turn in each; not where the provider is to be left alone, unless the call was begun before that."""
     deadline = time.monotonic() + patience
     while True:
-        lead = _leads.get(line, 0.0)
-        turn = _take_turn(line, interval, lead, deadline, is_begun=is_begun)
-        if turn.reading.is_held and not is_begun:
-            return turn.reading
-        time.sleep(max(turn.begins_at - time.monotonic(), 0))
-        lateness = time.monotonic() - turn.begins_at + turn.vagueness
-        if lateness <= tolerance:
-            _leads[line] = 0.95 * lead
-            return turn.reading
-        # The answer takes longer than the turn is good for: ask for one that lies as far ahead.
-        _leads[line] = min(max(lead, lateness) * 2, MAX_LEAD)
-        _give_back(turn, interval)
+        slots = []
+        for line in lines:
+            reading, slot = _take(line, deadline, is_begun=is_begun)
+            if slot is None:
+                return reading
+            slots.append(slot)
+        time.sleep(max(max(slot.begins_at for slot in slots) - time.monotonic(), 0))
+        if _begin(slots):
+            return reading
 
 
-# How far ahead this process asks for its turns, by line, in seconds: as slow as the database happens to be.
-_leads: Final[dict[str, float]] = {}
-
-
-class _Moment(NamedTuple):
-    """What was known of a line, and when: the database read its clock between the two times of this process's."""
-
-    reading: Reading
-    """As it is once the turn is taken: its ``next_call_at`` stays the same as long as nobody has the turn after it."""
-    asked_at: float
-    answered_at: float
-
-
-class _Turn(NamedTuple):
-    begins_at: float
-    """By the monotonic clock of this process: surely not too early."""
-    vagueness: float
-    """How much too late that may be, in seconds."""
-    reading: Reading
-
-
-def _take_turn(line: str, interval: float, lead: float, deadline: float, *, is_begun: bool) -> _Turn:
+def _take(line: Line, deadline: float, *, is_begun: bool) -> tuple[Reading, Slot | None]:
     """
-    Take the next free time at which a call may begin, at least ``lead`` seconds from now.
+    Take the next free slot; return none where the provider is to be left alone before a call was begun.
 
-    Raises ``NotAdmitted`` where that is more than ``lead`` after the deadline, unless the provider is to be left alone
-    before a call was begun: that turn is nobody's.
+    Raises ``NotAdmitted`` where none comes free before the deadline.
     """
     while True:
         patience = max(deadline - time.monotonic(), 0)
-        moment = _advance(line, interval, lead, patience)
-        if moment is not None:
-            break
-        moment = _look(line)
-        if moment.reading.is_held and not is_begun:
-            break
-        if moment.reading.state.pk is None:
-            ensure_state(line)
-        elif (pause := moment.reading.seconds_until(moment.reading.state.next_call_at)) > lead + patience:
-            raise _too_many(line, pause)
-        # Between the two statements another process has made the row, or the line has become shorter.
-    if moment.answered_at - moment.asked_at > VAGUENESS:
-        # It waited for others, or for a disk, before or after the clock was read.
-        clock = _look(line)
-        moment = clock._replace(reading=replace(moment.reading, now=clock.reading.now))
-    until_next = moment.reading.seconds_until(moment.reading.state.next_call_at)
-    begins_at = moment.answered_at + until_next - interval
-    return _Turn(begins_at, moment.answered_at - moment.asked_at, moment.reading)
+        reading, slot = take(line, patience)
+        if reading.is_held and not is_begun:
+            return reading, None
+        if slot is not None:
+            return reading, slot
+        pause = max(seconds_until_free(line), reading.seconds_until(reading.state.next_call_at))
+        if pause > patience:
+            raise _too_many(line.provider, pause)
+        # Others hold what there is, and will say when it is free once they have begun.
+        time.sleep(min(max(pause / 2, MIN_PAUSE), patience))
 
 
-def _look(line: str) -> _Moment:
-    asked_at = time.monotonic()
-    return _Moment(read_state(line), asked_at, time.monotonic())
+def _begin(slots: Sequence[Slot]) -> bool:
+    """Say that a call begins now; return False where it comes so late that a slot is another's."""
+    margin = _margins.get(slots[0].line.name, MIN_MARGIN)
+    held: Sequence[Slot | None] = slots
+    while True:
+        began_at = time.monotonic()
+        held = [slot and slot.begin(began_at + margin) for slot in held]
+        elapsed = time.monotonic() - began_at
+        _margins[slots[0].line.name] = min(max(2 * elapsed, MIN_MARGIN), MAX_MARGIN)
+        if None in held or elapsed <= margin:
+            return None not in held
+        # The database took so long to write it down that it is not true any more.
+        margin = 2 * elapsed
 
 
-def _advance(line: str, interval: float, lead: float, patience: float) -> _Moment | None:
-    """Move a line's next call by one interval; return what is known since, None if it lies too far ahead or is none."""
-    states = states_of(line)
-    if connections[states.db].vendor == "postgresql":
-        return _advance_in_one_statement(line, states.db, interval, lead, patience)
-    soonest = DatabaseNow() + timedelta(seconds=lead)
-    free_at = Greatest(Coalesce(F("next_call_at"), soonest), soonest)
-    is_near = Q(next_call_at__isnull=True) | Q(next_call_at__lte=DatabaseNow() + timedelta(seconds=lead + patience))
-    with transaction.atomic(using=states.db):
-        # First the UPDATE: it waits for its turn at the row, and what is read after it is ours.
-        is_taken = states.filter(is_near).update(next_call_at=free_at + timedelta(seconds=interval))
-        return _look(line) if is_taken else None
-
-
-def _advance_in_one_statement(line: str, using: str, interval: float, lead: float, patience: float) -> _Moment | None:
-    """Do the same where one statement can: every call waits for it, at most as often as the row can be locked."""
-    fields = ProviderState._meta.concrete_fields
-    asked_at = time.monotonic()
-    with connections[using].cursor() as cursor:
-        cursor.execute(_advance_sql(using), [interval, lead, line, lead + patience])
-        row = cursor.fetchone()
-    answered_at = time.monotonic()
-    if row is None:
-        return None
-    *values, now = row
-    reading = Reading(ProviderState.from_db(using, [field.attname for field in fields], values), now)
-    return _Moment(reading, asked_at, answered_at)
-
-
-@cache
-def _advance_sql(using: str) -> str:
-    connection = connections[using]
-    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in ProviderState._meta.concrete_fields)
-    # CLOCK_TIMESTAMP(), as the statement may have waited for its turn at the row.
-    return f"""
-        UPDATE {connection.ops.quote_name(ProviderState._meta.db_table)}
-        SET next_call_at = make_interval(secs => %s)
-            + GREATEST(next_call_at, CLOCK_TIMESTAMP() + make_interval(secs => %s))
-        WHERE provider = %s
-            AND (next_call_at IS NULL OR next_call_at <= CLOCK_TIMESTAMP() + make_interval(secs => %s))
-        RETURNING {columns}, CLOCK_TIMESTAMP()
-    """  # noqa: S608 - names of our own
-
-
-def _give_back(turn: _Turn, interval: float) -> None:
-    """Leave a turn that was missed to whoever asks next, unless somebody stands behind it already."""
-    next_call_at: Any = turn.reading.state.next_call_at
-    own = states_of(turn.reading.provider).filter(next_call_at=next_call_at)
-    own.update(next_call_at=next_call_at - timedelta(seconds=interval))
+# How long after it was said a call may begin, by line, in seconds: twice as long as the database took last time.
+_margins: Final[dict[str, float]] = {}
 
 
 def throttled(reading: Reading, error: ProviderThrottled) -> None:

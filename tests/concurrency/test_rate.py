@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
-from django_imgmod.models import ModerationRecord
+from django_imgmod.models import ModerationRecord, ProviderSlot
+from django_imgmod.services.gate import calling
+from django_imgmod.services.provider_states import NotAdmitted
 from django_imgmod.services.sweep import sweep
-from tests.concurrency.test_races import together
+from tests.concurrency.test_races import ROUNDS, together
 from tests.faults.server import FaultServer
 from tests.hostapp.models import Photo
-from tests.services.test_rate import most_within_a_second, use_server
+from tests.services.test_rate import most_within_a_second, use, use_server
+from tests.skewed import SHIFTS, clock_off_by
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -39,3 +44,32 @@ def test_together_they_stay_below_it(picture, settings, monkeypatch):
         assert len(server.log()) == PICTURES
         assert most_within_a_second(server) <= QPS
     assert not ModerationRecord.objects.filter(verdict_at=None).exists()
+
+
+def test_first_calls_of_all_that_come_at_once_are_not_put_off(settings):
+    """Each finds no slots, and makes those that the others make."""
+    use(settings, qps=WORKERS)
+    for _ in range(ROUNDS):
+        ProviderSlot.objects.all().delete()
+
+        def call() -> None:
+            with calling("default"):
+                pass
+
+        assert together(*[call] * WORKERS) == [None] * WORKERS
+        assert ProviderSlot.objects.count() == WORKERS
+        with pytest.raises(NotAdmitted), calling("default"):
+            raise AssertionError("It was called.")
+
+
+@pytest.mark.parametrize("shift", SHIFTS, ids=["ahead", "behind"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_process_whose_clock_is_wrong_keeps_it(settings, shift, is_first):
+    use(settings, qps=0.1)
+    clocks = [clock_off_by(shift), nullcontext()]
+    first, second = clocks if is_first else reversed(clocks)
+    with first, calling("default"):
+        pass
+    with second, pytest.raises(NotAdmitted) as refused, calling("default"):
+        raise AssertionError("It was called.")
+    assert 5 < refused.value.retry_after <= 10.1

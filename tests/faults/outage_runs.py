@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.db.models import F
 from django.test.utils import override_settings
 from PIL import Image
 
 from django_imgmod.choices import RiskLevel, Status
-from django_imgmod.models import CallbackReceipt, Feedback, ModerationRecord, ProviderState
+from django_imgmod.models import CallbackReceipt, Feedback, ModerationRecord, ProviderSlot, ProviderState
 from django_imgmod.providers import providers
 from django_imgmod.results import Callback
 from django_imgmod.services.callbacks import apply_receipt, receive_callback
@@ -65,7 +67,7 @@ class Run:
         """Work until all is settled, or for so many seconds; where all wait, go on ``step`` seconds later at least."""
         ends_at = self.passed_seconds + lasting
         while self.passed_seconds < ends_at:
-            if list(sweep(limit=50, patience=0.1)):
+            if list(sweep(limit=50, patience=2)):
                 continue
             pause = seconds_to_next()
             if pause is None:
@@ -74,6 +76,8 @@ class Run:
 
     def let_pass(self, seconds: float) -> None:
         fast_forward(seconds)
+        # The server counts in real time.
+        ProviderSlot.objects.update(free_at=F("free_at") + timedelta(seconds=seconds))
         self.passed_seconds += seconds
 
 
@@ -236,5 +240,5 @@ def configured(**options: Any) -> Iterator[None]:
 
 def forget() -> None:
     """Empty the database for the next row."""
-    for model in (Photo, Feedback, CallbackReceipt, ModerationRecord, ProviderState):
+    for model in (Photo, Feedback, CallbackReceipt, ModerationRecord, ProviderSlot, ProviderState):
         model._default_manager.all().delete()

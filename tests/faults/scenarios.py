@@ -19,7 +19,15 @@ from django.db.models import F
 
 from django_imgmod.choices import Circuit, ErrorCode, FeedbackStatus, Outcome, ReceiptOutcome, Status
 from django_imgmod.clock import DatabaseNow
-from django_imgmod.models import CallbackReceipt, Decision, Feedback, ModerationRecord, ProviderState, ReconcilePass
+from django_imgmod.models import (
+    CallbackReceipt,
+    Decision,
+    Feedback,
+    ModerationRecord,
+    ProviderSlot,
+    ProviderState,
+    ReconcilePass,
+)
 from django_imgmod.services import passes
 from django_imgmod.services.backoff import MAX_ATTEMPTS
 from django_imgmod.services.callbacks import apply_waiting_callbacks, authenticate_callback, receive_callback
@@ -38,6 +46,7 @@ TIMES: Sequence[tuple[type[Any], Sequence[str]]] = (
     (ModerationRecord, ("due_at", "lease_until")),
     (Feedback, ("due_at",)),
     (ProviderState, ("retry_at", "next_call_at")),
+    (ProviderSlot, ("free_at",)),
     (ReconcilePass, ("due_at",)),
 )
 SECONDS = 10.0

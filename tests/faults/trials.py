@@ -21,6 +21,7 @@ from django_imgmod.models import (
     CallbackReceipt,
     ModerationRecord,
     ModerationRecordQuerySet,
+    ProviderSlot,
     ProviderState,
     ReconcilePass,
 )
@@ -42,7 +43,7 @@ from .scenarios import (
 )
 
 # With what hangs on them.
-TABLES: Sequence[Any] = (CallbackReceipt, ModerationRecord, ProviderState, ReconcilePass, Photo)
+TABLES: Sequence[Any] = (CallbackReceipt, ModerationRecord, ProviderSlot, ProviderState, ReconcilePass, Photo)
 # Within that time after the lease has run out somebody else has done the work.
 SLACK = timedelta(seconds=1)
 # A process that is killed, and one or two that take its work over and are killed as well.

@@ -11,15 +11,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from django_imgmod.choices import Circuit, ErrorCode, Status
 from django_imgmod.exceptions import ImgmodConfigurationError, ProviderThrottled
-from django_imgmod.models import ModerationRecord, ProviderState
+from django_imgmod.models import ModerationRecord, ProviderSlot, ProviderState
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
 from django_imgmod.results import ImageSource, Submission
-from django_imgmod.services import rate
+from django_imgmod.services import rate, slots
 from django_imgmod.services.gate import calling
 from django_imgmod.services.provider_states import NotAdmitted
 from django_imgmod.services.sweep import sweep
@@ -32,6 +33,8 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 # A call that was begun in time may be held up on its way by so much, in seconds, on a machine that is busy.
 ON_THE_WAY = 0.05
+# In seconds. By then nobody waits for a call any more that should have begun now.
+LONG_AGO = slots.HOLD + 0.01
 
 
 @pytest.fixture
@@ -78,6 +81,36 @@ def most_within_a_second(server: FaultServer, *, after: int = 0) -> int:
     return max(sum(start <= at < start + 1 - ON_THE_WAY for at in times) for start in times)
 
 
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a single slot for all calls, which so begin one after the other at even distances."""
+    monkeypatch.setattr(slots, "MAX_SLOTS", 1)
+
+
+def begin_calls(count: int) -> list[float]:
+    """Call as often, as soon as may be; return when."""
+    begun = []
+    for _ in range(count):
+        with calling("default", patience=10):
+            begun.append(time.monotonic())
+    return begun
+
+
+def distances(times: list[float]) -> list[float]:
+    return [after - before for before, after in pairwise(sorted(times))]
+
+
+def count_calls(patience: float = 0) -> int:
+    """Call until no call is admitted; return how often one was."""
+    for count in range(100):
+        try:
+            with calling("default", patience=patience):
+                pass
+        except NotAdmitted:
+            return count
+    raise AssertionError("There is no end to it.")
+
+
 def outcomes() -> set[tuple[str, int, str]]:
     return set(ModerationRecord.objects.values_list("status", "attempt_count", "error_code"))
 
@@ -90,18 +123,49 @@ def test_rate_that_is_none_is_a_configuration_error(settings, qps):
 
 
 class TestRate:
-    @pytest.mark.parametrize(("qps", "count"), [(20, 45), (2.5, 5)])
+    @pytest.mark.parametrize(("qps", "count"), [(20, 45), (2.5, 7), (0.5, 2)])
     def test_never_more_calls_in_any_second(self, settings, server, save, qps, count):
         use_server(settings, server, qps=qps)
         save(count)
         started = time.monotonic()
-        while list(sweep(patience=2)):
+        while list(sweep(patience=5)):
             pass
         assert ModerationRecord.objects.exclude(verdict_at=None).count() == count
         assert {row[1:] for row in outcomes()} == {(1, "")}
         assert len(server.log()) == count
         assert most_within_a_second(server) <= math.ceil(qps)
-        assert time.monotonic() - started >= (count - 1) / qps
+        at_once = math.ceil(qps)
+        assert time.monotonic() - started >= (count - 1) // at_once * at_once / qps
+
+    @pytest.mark.parametrize(("qps", "at_once", "pause"), [(0.1, 1, 10), (0.5, 1, 2), (1, 1, 1), (2.5, 3, 1.2)])
+    def test_fraction_is_kept_over_a_longer_time(self, settings, qps, at_once, pause):
+        use(settings, qps=qps)
+        assert count_calls() == at_once
+        fast_forward(pause - 0.5)
+        assert count_calls() == 0
+        fast_forward(0.6)
+        assert count_calls() == at_once
+
+    def test_high_rate_is_kept_by_slots_that_come_round_more_often(self, settings, server, save, monkeypatch):
+        monkeypatch.setattr(slots, "MAX_SLOTS", 4)
+        use_server(settings, server, qps=10)
+        save(25)
+        while list(sweep(patience=2)):
+            pass
+        assert ProviderSlot.objects.count() <= 4
+        assert len(server.log()) == 25
+        assert most_within_a_second(server) <= 10
+
+    def test_another_rate_holds_at_once(self, settings):
+        use(settings, qps=2)
+        assert count_calls() == 2
+        use(settings, qps=5)
+        assert count_calls() == 3
+        fast_forward(2)
+        assert count_calls() == 5
+        use(settings, qps=3)
+        fast_forward(2)
+        assert count_calls() == 3
 
     def test_time_in_which_nobody_called_is_not_saved_up(self, settings, server, save):
         use_server(settings, server, qps=10)
@@ -127,14 +191,10 @@ class TestRate:
         list(sweep())
         assert len(server.log()) == 3
         assert not ProviderState.objects.exists()
+        assert not ProviderSlot.objects.exists()
 
 
 class TestPatience:
-    @pytest.fixture(autouse=True)
-    def busy_machine(self, monkeypatch):
-        """Without patience there is no second turn for what misses the first, as it easily does where tests run."""
-        monkeypatch.setattr(rate, "TOLERANCE", 0.2)
-
     def test_without_it_the_rest_is_put_off_at_no_cost_and_says_for_how_long(self, settings, save):
         use(settings, qps=0.1)
         save(3)
@@ -150,19 +210,19 @@ class TestPatience:
         use(settings, qps=0.1)
         with calling("default"):
             pass
-        before = ProviderState.objects.get().next_call_at
+        before = ProviderSlot.objects.get().free_at
         for _ in range(3):
             with pytest.raises(NotAdmitted) as refused, calling("default"):
                 raise AssertionError("It was called.")
-            assert 5 < refused.value.retry_after <= 12.05
-        assert ProviderState.objects.get().next_call_at == before
+            assert 5 < refused.value.retry_after <= 10.1
+        assert ProviderSlot.objects.get().free_at == before
 
     def test_what_was_put_off_is_judged_in_the_end(self, settings, save):
         use(settings, qps=0.1)
         save(4)
         for _ in range(40):
             list(sweep())
-            fast_forward(12.1)
+            fast_forward(10.1)
         assert outcomes() == {(Status.PASSED, 1, "")}
 
     def test_wish_of_the_provider_stands_beside_the_rate(self, settings, save):
@@ -177,46 +237,29 @@ class TestPatience:
             raise AssertionError("It was called.")
         assert refused.value.retry_after > 50
 
-    def test_is_left_at_the_first_calls_of_all_that_come_at_once(self, settings, monkeypatch):
-        """Whoever finds no row to stand in line at, and then the row that another one made, is not put off."""
-        use(settings, qps=10)
-        advance, misses = rate._advance, iter([True])
-
-        def advance_beside_another(line: str, *args: Any) -> Any:
-            moment = advance(line, *args)
-            if next(misses, False):
-                ProviderState.objects.create(provider=line)
-            return moment
-
-        monkeypatch.setattr(rate, "_advance", advance_beside_another)
-        with calling("default"):
-            assert ProviderState.objects.get().next_call_at is not None
-        assert not list(misses)
-
 
 class TestTurnsOfRequests:
     """A provider that takes a turn for each of its requests."""
 
     def test_each_request_counts(self, settings, save):
-        use(settings, TURN_TAKER, qps=10)
+        use(settings, TURN_TAKER, qps=5)
         save(3)
         started = time.monotonic()
         while list(sweep(patience=2)):
             pass
         assert outcomes() == {(Status.PASSED, 1, "")}
-        assert time.monotonic() - started >= (3 * 2 - 1) / 10
+        # The last of six.
+        assert time.monotonic() - started >= 1
 
     def test_one_that_is_too_far_away_costs_no_attempt(self, settings, save, monkeypatch):
-        monkeypatch.setattr(rate, "TOLERANCE", 0.2)
         monkeypatch.setattr(rate, "MIDWAY_PATIENCE", 0)
         use(settings, TURN_TAKER, qps=0.1)
         save(1)
         list(sweep())
         assert outcomes() == {(Status.PENDING, 0, ErrorCode.THROTTLED)}
 
-    def test_what_was_begun_waits_longer_than_what_was_not(self, settings, save, monkeypatch):
-        monkeypatch.setattr(rate, "TOLERANCE", 0.2)
-        use(settings, TURN_TAKER, qps=2)
+    def test_what_was_begun_waits_longer_than_what_was_not(self, settings, save):
+        use(settings, TURN_TAKER, qps=1)
         save(2)
         list(sweep(limit=1))
         assert outcomes() == {(Status.PASSED, 1, ""), (Status.PENDING, 0, "")}
@@ -235,7 +278,6 @@ class TestTurnsOfRequests:
         assert ProviderState.objects.get().circuit == Circuit.CLOSED
 
     def test_probe_that_is_put_off_leaves_it_to_the_next_one(self, settings, save, monkeypatch):
-        monkeypatch.setattr(rate, "TOLERANCE", 0.2)
         monkeypatch.setattr(rate, "MIDWAY_PATIENCE", 0)
         use(settings, TURN_TAKER, qps=0.1)
         ProviderState.objects.create(
@@ -253,49 +295,85 @@ class TestTurnsOfRequests:
         provider = providers["default"]
         for _ in range(3):
             provider.wait_for_turn()
-        assert not ProviderState.objects.exists()
+        assert not ProviderSlot.objects.exists()
 
 
-def test_call_that_comes_late_for_its_turn_takes_another_one(settings, monkeypatch):
-    """Begun late it would crowd into the second of those that are punctual."""
-    use(settings, qps=5)
-    oversleeps = iter([0.1])
+class TestLate:
+    """What happens between a turn and its call does not crowd the second after it."""
 
-    def sleep(seconds: float) -> None:
-        time.sleep(seconds + next(oversleeps, 0))
+    @pytest.fixture(autouse=True)
+    def one_slot(self, settings, one_by_one):
+        use(settings, qps=5)
+        begin_calls(1)
 
-    monkeypatch.setattr(rate, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
-    with calling("default", patience=10):
-        begun_at = timezone.now()
-    next_call_at = ProviderState.objects.get().next_call_at
-    assert next_call_at is not None
-    # What comes next is an interval away from when it began, not from the turn that it missed by half an interval.
-    assert next_call_at - begun_at >= timedelta(seconds=0.15)
-    assert not list(oversleeps)
+    @pytest.fixture
+    def sleep(self, monkeypatch) -> Callable[[Callable[[float], None]], None]:
+        """Return a function that has those who wait for their turn sleep as another function does."""
 
+        def put(function: Callable[[float], None]) -> None:
+            monkeypatch.setattr(rate, "time", SimpleNamespace(sleep=function, monotonic=time.monotonic))
 
-@pytest.mark.parametrize("is_question", [True, False])
-def test_database_that_is_slow_now_and_then_crowds_nobody(settings, monkeypatch, is_question):
-    """What it says of the next turn is about the time at which it read its clock: not when it was asked or heard."""
-    use(settings, qps=10)
-    delays = iter([0.0, 0.0, 0.04, 0.0, 0.04])
-    read_state, advance = rate.read_state, rate._advance
+        return put
 
-    def read_late(line: str) -> Any:
-        time.sleep(next(delays, 0))
-        return read_state(line)
+    def test_process_that_oversleeps(self, sleep):
+        late = iter([0.0, 0.15])
+        sleep(lambda seconds: time.sleep(seconds + next(late, 0)))
+        assert min(distances(begin_calls(4))) >= 0.2 - ON_THE_WAY
+        assert not list(late)
 
-    def hear_late(line: str, *args: Any) -> Any:
-        moment = advance(line, *args)
-        time.sleep(next(delays, 0))
-        return moment and moment._replace(answered_at=time.monotonic())
+    def test_process_that_oversleeps_until_another_has_its_slot(self, sleep):
+        begun = []
 
-    if is_question:
-        monkeypatch.setattr(rate, "read_state", read_late)
-    else:
-        monkeypatch.setattr(rate, "_advance", hear_late)
-    begun = []
-    for _ in range(5):
-        with calling("default", patience=10):
-            begun.append(time.monotonic())
-    assert min(after - before for before, after in pairwise(begun)) >= 0.1 - rate.TOLERANCE
+        def sleep_long(seconds: float) -> None:
+            sleep(time.sleep)
+            fast_forward(LONG_AGO + 0.2)
+            begun.extend(begin_calls(1))
+
+        sleep(sleep_long)
+        begun += begin_calls(2)
+        assert len(begun) == 3
+        assert min(distances(begun)) >= 0.2 - ON_THE_WAY
+
+    def test_process_that_is_killed_before_it_calls(self, sleep):
+        class Killed(BaseException):
+            pass
+
+        def die(seconds: float) -> None:
+            raise Killed
+
+        fast_forward(LONG_AGO)
+        sleep(die)
+        with pytest.raises(Killed), calling("default"):
+            raise AssertionError("It was called.")
+        sleep(time.sleep)
+        assert count_calls() == 0
+        # As late as that it may have called, for all that others know.
+        fast_forward(slots.HOLD)
+        assert count_calls() == 0
+        fast_forward(0.25)
+        assert count_calls() == 1
+
+    def test_call_that_lasts_long_holds_up_nobody(self):
+        fast_forward(LONG_AGO)
+        with calling("default"):
+            fast_forward(0.25)
+            assert count_calls() == 1
+
+    @pytest.mark.parametrize("is_before", [True, False])
+    @pytest.mark.parametrize("beginnings", [("SELECT", "WITH"), ("UPDATE",)])
+    def test_database_that_is_slow_now_and_then(self, beginnings, is_before):
+        """It may read its clock at any time between the question and the answer."""
+        begun = []
+        for delay in (0.3, 0.0, 0.3, 0.0):
+
+            def be_slow(execute: Callable[..., Any], sql: str, *rest: Any, delay: float = delay) -> Any:
+                is_meant = ProviderSlot._meta.db_table in sql and sql.lstrip().startswith(beginnings)
+                time.sleep(delay if is_meant and is_before else 0)
+                try:
+                    return execute(sql, *rest)
+                finally:
+                    time.sleep(delay if is_meant and not is_before else 0)
+
+            with connection.execute_wrapper(be_slow):
+                begun += begin_calls(1)
+        assert min(distances(begun)) >= 0.2 - ON_THE_WAY
