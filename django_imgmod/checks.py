@@ -29,6 +29,7 @@ from .registry import (
     key_field_of,
     undefined_declarations,
 )
+from .services.sources import callback_address
 
 DOCS = "See docs/settings.md."
 
@@ -68,6 +69,7 @@ def check_settings() -> list[CheckMessage]:
         *_error_of(lambda: imgmod_settings.policies, "imgmod.E004", f"Correct the policy. {DOCS}"),
         *_error_of(dispatcher_class, "imgmod.E005", "Name a dispatcher of django_imgmod.dispatch or one of your own."),
         *_error_of(lambda: imgmod_settings.shows_unrecorded, "imgmod.E006", 'Choose "hide" or "show".'),
+        *_error_of(lambda: imgmod_settings.review, "imgmod.E009", f"Correct the entry. {DOCS}"),
         *_check_callback_base_url(),
     ]
 
@@ -129,7 +131,13 @@ def check_watched_fields() -> list[CheckMessage]:
                         id="imgmod.E023",
                     )
                 )
-    return [*found, *_check_storages(watched), *_check_keys(watched), *_check_composite_keys()]
+    return [
+        *found,
+        *_check_uploaders(watched),
+        *_check_storages(watched),
+        *_check_keys(watched),
+        *_check_composite_keys(),
+    ]
 
 
 def _error_of(read: Callable[[], object], check_id: str, hint: str) -> Iterator[CheckMessage]:
@@ -153,6 +161,8 @@ def _check_callback_base_url() -> Iterator[CheckMessage]:
             hint='Add to the urls.py of the site: path("imgmod/", include("django_imgmod.urls"))',
             id="imgmod.E008",
         )
+    elif url is not None:
+        yield from _error_of(partial(callback_address, DEFAULT_ALIAS), "imgmod.E007", "Correct the name of the host.")
 
 
 def _has_callback_address() -> bool:
@@ -185,6 +195,21 @@ def _problem_of_label(label: object, *, is_model_allowed: bool) -> str:
     if field.model is not model:
         return f'the field is defined by "{field.model._meta.label}".'
     return ""
+
+
+def _check_uploaders(watched: Sequence[WatchedField]) -> Iterator[CheckMessage]:
+    """Check that each path leads to a user. That of all fields may lead to nobody, but not from every one of them."""
+    of_all = imgmod_settings.fields.get(ALL_FIELDS, {}).get("uploader", "")
+    wrong = [field for field in watched if field.uploader and field.uploader_path is None]
+    is_of_use = any(field.uploader == of_all and field.uploader_path for field in watched)
+    for field in wrong:
+        if field.uploader != of_all or not is_of_use:
+            yield Error(
+                f'The uploader of {field.label} is to be found by "{field.uploader}", which leads to no user.',
+                hint='Name foreign keys as in a query, "owner" or "album__owner"; "pk" where the row is the user.',
+                obj=field.model,
+                id="imgmod.E027",
+            )
 
 
 def _check_storages(watched: Iterable[WatchedField]) -> Iterator[CheckMessage]:

@@ -19,10 +19,11 @@ from django.utils.module_loading import import_string
 
 from .exceptions import ImgmodConfigurationError
 from .policy import Policy, parse_policy
+from .reviewing import ReviewOptions, parse_review
 
 ALL_FIELDS: Final = "__all__"
 DEFAULT_ALIAS: Final = "default"
-FIELD_OPTIONS: Final = ("provider", "policy")
+FIELD_OPTIONS: Final = ("provider", "policy", "uploader")
 PROVIDER_OPTIONS: Final = ("BACKEND", "OPTIONS", "PRICE_PER_1000")
 # As much as a record has room for.
 MAX_NAME_LENGTH: Final = 50
@@ -49,7 +50,7 @@ SETTINGS: Final[Mapping[str, SettingSpec]] = {
     "FIELDS": SettingSpec(
         (str, Sequence, Mapping),
         ALL_FIELDS,
-        '"__all__", a list of "app.Model.field", or a dict of them with {"provider": …, "policy": …}',
+        '"__all__", a list of "app.Model.field", or a dict of them with {"provider": …, "policy": …, "uploader": …}',
     ),
     "EXCLUDE": SettingSpec((Sequence,), (), 'a list of "app.Model" or "app.Model.field"'),
     "POLICIES": SettingSpec((Mapping,), {DEFAULT_ALIAS: {}}, "a dict of policies by name"),
@@ -59,6 +60,7 @@ SETTINGS: Final[Mapping[str, SettingSpec]] = {
     "CALLBACK_BASE_URL": SettingSpec(
         (str, type(None)), None, 'the site\'s own address, such as "https://site.example", or None'
     ),
+    "REVIEW": SettingSpec((Mapping,), {}, "a dict of what the review desk is to be like"),
     "UNRECORDED": SettingSpec((str,), "hide", '"hide" or "show"'),
 }
 
@@ -157,6 +159,10 @@ class Settings:
         return frozenset(value)
 
     @property
+    def review(self) -> ReviewOptions:
+        return parse_review(self.value("REVIEW"))
+
+    @property
     def dispatcher(self) -> str:
         return str(self.value("DISPATCHER"))
 
@@ -181,6 +187,11 @@ def _require_name(where: str, name: object) -> None:
         raise ImgmodConfigurationError(f"{where} must be a string of at most {MAX_NAME_LENGTH} characters.")
 
 
+def _require_path(where: str, path: object) -> None:
+    if not isinstance(path, str):
+        raise ImgmodConfigurationError(f'{where} must be a string, such as "owner" or "album__owner", not {path!r}.')
+
+
 def _require_strings(key: str, entries: Iterable[object]) -> None:
     for entry in entries:
         if not isinstance(entry, str):
@@ -196,7 +207,10 @@ def _field_options(label: str, options: object) -> Mapping[str, str]:
             f"{where} has unknown keys: {', '.join(map(repr, unknown))}. Known are: {', '.join(FIELD_OPTIONS)}."
         )
     for key, name in options.items():
-        _require_name(f'{where}["{key}"]', name)
+        if key == "uploader":
+            _require_path(f'{where}["{key}"]', name)
+        else:
+            _require_name(f'{where}["{key}"]', name)
     return options
 
 

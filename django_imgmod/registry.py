@@ -19,6 +19,7 @@ from django.db import models
 from django.dispatch import receiver
 
 from .conf import ALL_FIELDS, DEFAULT_ALIAS, imgmod_settings
+from .uploaders import UploaderPath, uploader_path
 
 # What @moderate leaves on a class. Subclasses of an abstract model inherit it.
 _DECLARED: Final = "_imgmod_declared"
@@ -35,6 +36,8 @@ class WatchedField:
     name: str
     provider: str = DEFAULT_ALIAS
     policy: str = DEFAULT_ALIAS
+    uploader: str = ""
+    """Where a row names its uploader, as in a query: ``owner``, ``album__owner``. Empty where nobody is named."""
 
     @property
     def label(self) -> str:
@@ -55,6 +58,11 @@ class WatchedField:
         """Return the key, as text, of the row that holds the field: the parent's, for a child by inheritance."""
         return object_id_of(self.model, instance)
 
+    @property
+    def uploader_path(self) -> UploaderPath | None:
+        """Where ``uploader`` leads; None where nobody is named, or the path leads to no user from this model."""
+        return uploader_path(self.model, self.uploader) if self.uploader else None
+
 
 def object_id_of(model: type[models.Model], instance: models.Model) -> str:
     """
@@ -74,19 +82,23 @@ def key_field_of(model: type[models.Model]) -> models.Field[Any, Any]:
     return key_field
 
 
-def moderate(*field_names: str, provider: str = DEFAULT_ALIAS, policy: str = DEFAULT_ALIAS) -> Callable[[M], M]:
+def moderate(
+    *field_names: str, provider: str = DEFAULT_ALIAS, policy: str = DEFAULT_ALIAS, uploader: str = ""
+) -> Callable[[M], M]:
     """
     Watch image fields of the decorated model.
 
-    Fields named here are watched whatever ``IMGMOD["FIELDS"]`` says; an entry there overrides provider and policy,
-    and ``IMGMOD["EXCLUDE"]`` has the last word. Decorate the model that defines the field, which may be abstract.
-    Names that do not exist are reported by a system check (imgmod.E021). Raises ``TypeError`` where no field is named.
+    Fields named here are watched whatever ``IMGMOD["FIELDS"]`` says; an entry there overrides what is said here, and
+    ``IMGMOD["EXCLUDE"]`` has the last word. Decorate the model that defines the field, which may be abstract.
+    ``uploader`` says where a row names the user who uploaded, as in a query: "owner", "album__owner"; "pk" where the
+    row is the user. Names that do not exist are reported by system checks (imgmod.E021, imgmod.E027). Raises
+    ``TypeError`` where no field is named.
     """
     if not field_names or not all(isinstance(name, str) for name in field_names):
         raise TypeError('@moderate needs the names of the fields to watch: @moderate("image").')
 
     def declare(model: M) -> M:
-        options = {"provider": provider, "policy": policy}
+        options = {"provider": provider, "policy": policy, **({"uploader": uploader} if uploader else {})}
         setattr(model, _DECLARED, {**_declared(model), **dict.fromkeys(field_names, options)})
         return model
 

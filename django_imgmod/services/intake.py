@@ -22,8 +22,10 @@ from ..choices import Status
 from ..models import ModerationRecord, current_key
 from ..registry import WatchedField
 from ..signals import work_due
+from ..uploaders import NOT_IN_MEMORY
 from .deadlocks import repeat
 from .insertion import insert_unless_current
+from .transitions import NOT_IN_REVIEW
 
 # Each look but the first follows a save of the same row by another process. A row that never comes to rest is left to
 # ``imgmod_reconcile``.
@@ -39,6 +41,7 @@ class Target:
     pk: object
     object_db: str
     record_db: str
+    uploader_id: object = NOT_IN_MEMORY
 
     @property
     def key(self) -> str:
@@ -53,6 +56,7 @@ def target_of(watched: WatchedField, instance: models.Model, using: str) -> Targ
         pk=getattr(instance, watched.model._meta.pk.attname),
         object_db=using,
         record_db=record_database(instance, using),
+        uploader_id=path.read(instance) if (path := watched.uploader_path) else None,
     )
 
 
@@ -182,6 +186,7 @@ def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
         lease_until=None,
         lease_owner="",
         version=F("version") + 1,
+        **NOT_IN_REVIEW,
     )
 
 
@@ -199,6 +204,17 @@ def open_record(target: Target, name: str, *, is_shadow: bool = False) -> uuid.U
         provider=target.watched.provider,
         policy=target.watched.policy,
         is_shadow=is_shadow,
+        uploaded_by_id=_uploader_id(target),
         created_at=timezone.now(),
     )
     return public_id
+
+
+def _uploader_id(target: Target) -> object:
+    if target.uploader_id is not NOT_IN_MEMORY:
+        return target.uploader_id
+    path = target.watched.uploader_path
+    if path is None:
+        return None
+    rows = target.watched.model._base_manager.using(target.object_db).filter(pk=target.pk)
+    return rows.values_list(path.lookup, flat=True).first()

@@ -1,7 +1,9 @@
 """One model for each way in which a site may hold images."""
 
 import uuid
+from typing import Any
 
+from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 from django.db import models
 
@@ -125,6 +127,31 @@ class Document(models.Model):
 
     scan = models.FileField(upload_to="scans")
     attachment = models.FileField(upload_to="attachments", blank=True)
+
+
+# Tables of an app without migrations are made before those of one that has some.
+of_a_user: dict[str, Any] = {"to": settings.AUTH_USER_MODEL, "on_delete": models.CASCADE, "db_constraint": False}
+
+
+class Album(models.Model):
+    owner = models.ForeignKey(**of_a_user, null=True, blank=True)
+
+
+class OwnedPhoto(models.Model):
+    """Names its uploader, and belongs to what names one; neither is known always."""
+
+    title = models.CharField(max_length=100, blank=True)
+    owner = models.ForeignKey(**of_a_user, null=True, blank=True)
+    album = models.ForeignKey(Album, models.DO_NOTHING, null=True, blank=True, db_constraint=False)
+    editor = models.ForeignKey(**of_a_user, null=True, blank=True, to_field="username", related_name="+")
+    image = models.ImageField(upload_to="owned", blank=True)
+
+
+class Profile(models.Model):
+    """Its key is that of the user whose it is."""
+
+    user = models.OneToOneField(**of_a_user, primary_key=True)
+    avatar = models.ImageField(upload_to="avatars", blank=True)
 
 
 class Note(models.Model):
