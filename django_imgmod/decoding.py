@@ -30,6 +30,8 @@ MAX_PIXELS: Final = 50_000_000
 # A progressive JPEG may visit all its pixels again for every few bytes of file, and takes seconds a hundred times. What
 # cameras and editors write has 10 to 20 passes.
 MAX_JPEG_VISITS: Final = 20 * MAX_PIXELS
+# To look at one frame of an animation, those before it are decoded too.
+MAX_FRAME_VISITS: Final = 2 * MAX_PIXELS
 
 # What Pillow raises for damaged files of these formats, as found with its own test files and 380 000 mutated ones: of
 # first frames, then of further ones and of AVIF.
@@ -85,13 +87,43 @@ def decode(
     Raises as ``opened`` does.
     """
     with opened(content, file_name=file_name, max_pixels=max_pixels, formats=formats) as image:
-        if image.width * image.height * count_scans(content) > MAX_JPEG_VISITS:
+        _refuse_many_passes(image, content, file_name)
+        return _decode(image, side, background)
+
+
+def decode_to_fit(
+    content: bytes,
+    *,
+    file_name: str,
+    side: int,
+    frame: int = 0,
+    formats: tuple[str, ...] = FORMATS,
+    background: str = "white",
+) -> Image.Image:
+    """
+    Return a frame of the picture, by its number from 0, with no side longer than ``side``. Nothing is enlarged.
+
+    All frames up to it are visited. Raises as ``opened`` does, and ``ProviderRefused`` with ``TOO_LARGE`` where that
+    would take too long.
+    """
+    with opened(content, file_name=file_name, formats=formats) as image:
+        _refuse_many_passes(image, content, file_name)
+        if image.width * image.height * frame > MAX_FRAME_VISITS:
             raise ProviderRefused(
-                f'The file "{file_name}" would take too long to decode: it is a JPEG of very many passes. '
-                "Save it anew with an editor, and upload that.",
+                f'Frame {frame + 1:,} of the file "{file_name}" lies too far from the first to be decoded.',
                 code=ErrorCode.TOO_LARGE,
             )
-        return _decode(image, side, background)
+        if frame:
+            image.seek(frame)
+        if image.width * image.height > MAX_PIXELS:
+            raise ProviderRefused(
+                f'Frame {frame + 1:,} of the file "{file_name}" has more than the {MAX_PIXELS:,} pixels that are '
+                "accepted.",
+                code=ErrorCode.TOO_LARGE,
+            )
+        picture = _decode(image, -(-side * min(image.size) // max(image.size)), background).image
+        picture.thumbnail((side, side))
+        return picture
 
 
 def decode_frames(
@@ -189,6 +221,15 @@ def count_scans(content: bytes) -> int:
         count += marker[1] == _JPEG_SCAN
         position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
     return at_most
+
+
+def _refuse_many_passes(image: Image.Image, content: bytes, file_name: str) -> None:
+    if image.width * image.height * count_scans(content) > MAX_JPEG_VISITS:
+        raise ProviderRefused(
+            f'The file "{file_name}" would take too long to decode: it is a JPEG of very many passes. '
+            "Save it anew with an editor, and upload that.",
+            code=ErrorCode.TOO_LARGE,
+        )
 
 
 def _icon_pixels(content: bytes) -> int:

@@ -18,6 +18,7 @@ from ..conf import imgmod_settings
 from ..decoding import read_facts
 from ..exceptions import ImgmodConfigurationError, ProviderError, ProviderRefused
 from ..models import ModerationRecord
+from ..providers.addresses import in_ascii
 from ..providers.base import BaseProvider
 from ..redaction import redacted
 from ..results import ImageSource
@@ -34,6 +35,22 @@ def read_source(record: ModerationRecord, *, max_bytes: int) -> ImageSource:
     ``ProviderError`` (retryable) where the storage fails otherwise.
     """
     return _read(_field_of(record).storage, record.file_name, data_id=str(record.public_id), max_bytes=max_bytes)
+
+
+def read_content(record: ModerationRecord, *, max_bytes: int) -> bytes:
+    """Return the bytes of a record's file and nothing about them. Raises as above."""
+    return _content(_field_of(record).storage, record.file_name, max_bytes)
+
+
+def open_file(record: ModerationRecord, *, max_bytes: int) -> File[bytes]:
+    """Return a record's file, to be read from its beginning and closed by the caller. Raises as above."""
+    storage = _field_of(record).storage
+    with _storage_errors(record.file_name):
+        byte_count = storage.size(record.file_name)
+    if byte_count > max_bytes:
+        raise _too_large(record.file_name, max_bytes)
+    with _storage_errors(record.file_name):
+        return storage.open(record.file_name, "rb")
 
 
 def source_for(provider: BaseProvider, record: ModerationRecord) -> ImageSource:
@@ -62,13 +79,7 @@ def judged_source_for(provider: BaseProvider, record: ModerationRecord) -> Image
 
 
 def _read(storage: Storage, file_name: str, *, data_id: str, max_bytes: int) -> ImageSource:
-    with _opened(storage, file_name) as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ProviderRefused(
-            f'The file "{file_name}" is larger than the {max_bytes:,} bytes that are accepted.',
-            code=ErrorCode.TOO_LARGE,
-        )
+    content = _content(storage, file_name, max_bytes)
     return ImageSource(
         data_id=data_id,
         file_name=file_name,
@@ -78,11 +89,25 @@ def _read(storage: Storage, file_name: str, *, data_id: str, max_bytes: int) -> 
     )
 
 
+def _content(storage: Storage, file_name: str, max_bytes: int) -> bytes:
+    with _opened(storage, file_name) as file:
+        content: bytes = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise _too_large(file_name, max_bytes)
+    return content
+
+
+def _too_large(file_name: str, max_bytes: int) -> ProviderRefused:
+    return ProviderRefused(
+        f'The file "{file_name}" is larger than the {max_bytes:,} bytes that are accepted.', code=ErrorCode.TOO_LARGE
+    )
+
+
 def callback_address(alias: str) -> str:
     """
-    Return the URL that a provider is told to call; empty where the site is not to be called.
+    Return the URL that a provider is told to call, in ASCII; empty where the site is not to be called.
 
-    Raises ``ImgmodConfigurationError`` where the site has no address for that.
+    Raises ``ImgmodConfigurationError`` where the site has no address for that, or a host that cannot exist.
     """
     base = imgmod_settings.callback_base_url
     if base is None:
@@ -94,7 +119,12 @@ def callback_address(alias: str) -> str:
             'IMGMOD["CALLBACK_BASE_URL"] is set, but the site has no address for callbacks. Add to its urls.py: '
             'path("imgmod/", include("django_imgmod.urls"))'
         ) from error
-    return base.rstrip("/") + path
+    try:
+        return in_ascii(base.rstrip("/") + path)
+    except ValueError as error:
+        raise ImgmodConfigurationError(
+            f'IMGMOD["CALLBACK_BASE_URL"] is {base!r}, of which the host cannot be looked up: {error}'
+        ) from error
 
 
 def _url(storage: Storage, file_name: str) -> str:
@@ -126,9 +156,14 @@ def digest_of_file(storage: Storage, file_name: str) -> str:
 
 @contextmanager
 def _opened(storage: Storage, file_name: str) -> Iterator[File[bytes]]:
+    with _storage_errors(file_name), storage.open(file_name, "rb") as file:
+        yield file
+
+
+@contextmanager
+def _storage_errors(file_name: str) -> Iterator[None]:
     try:
-        with storage.open(file_name, "rb") as file:
-            yield file
+        yield
     except FileNotFoundError:
         raise
     except Exception as error:
