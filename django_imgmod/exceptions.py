@@ -88,3 +88,7 @@ class InvalidTransition(ImgmodError):
         super().__init__(f'A record that is "{current}" cannot become "{requested}".')
         self.current = current
         self.requested = requested
+
+
+class ReviewRefused(ImgmodError):
+    """What a person asked of the review desk is not to be had, of no record. Its words, translated, are for them."""

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from statistics import median
-from typing import Final
+from typing import Final, TypeVar
 
 from PIL import Image
 
 from .decoding import shrunk
+
+K = TypeVar("K")
 
 ALGORITHM: Final = "dct256"
 # Of 256 bits. Unrelated pictures differ in about 128 of them.
@@ -31,6 +33,7 @@ _HALF: Final = _SIDE // 2
 # The mean of a row or column tells nothing but brightness: frequency 0 is left out.
 _FREQUENCIES: Final = range(1, 17)
 _DIGITS: Final = len(_FREQUENCIES) ** 2 // 4
+_PREFIX: Final = f"{ALGORITHM}:"
 _TEXT: Final = re.compile(rf"{ALGORITHM}:(?P<digits>[0-9a-f]{{{_DIGITS}}})")
 _SCALE: Final = 1 << 10
 # By frequency. The other half of a cosine is its mirror image, or the negative of that: half the products suffice.
@@ -79,6 +82,24 @@ def perceptual_hash(image: Image.Image) -> PerceptualHash:
 def distance(first: str, second: str) -> int:
     """Return in how many bits, 0 to 256, two hashes differ. Raises ``ValueError`` for what is no hash of this kind."""
     return (_bits(first) ^ _bits(second)).bit_count()
+
+
+def is_hash(text: str) -> bool:
+    """Return whether a text that was stored as one is a hash of this kind."""
+    return text.startswith(_PREFIX)
+
+
+def near(text: str, others: Mapping[K, str]) -> dict[K, int]:
+    """
+    Return how far those of the other hashes are that are within ``MAX_DISTANCE``. What is no hash is near nothing.
+
+    For ten thousand at once: that each is well-formed is not looked at.
+    """
+    if not is_hash(text):
+        return {}
+    bits, start = _bits(text), len(_PREFIX)
+    distances = ((key, (bits ^ int(other[start:], 16)).bit_count()) for key, other in others.items() if is_hash(other))
+    return {key: far for key, far in distances if far <= MAX_DISTANCE}
 
 
 def _bits(text: str) -> int:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from django_imgmod.canary import draw_canary
-from django_imgmod.perceptual import MAX_DISTANCE, distance, perceptual_hash
+from django_imgmod.perceptual import MAX_DISTANCE, distance, is_hash, near, perceptual_hash
 from tests.providers.pictures import landscape
 
 # From two places beside each other: the same scene indeed. A chessboard has nothing but its stripes.
@@ -213,3 +213,19 @@ def test_what_is_no_hash_has_no_distance(text):
         distance(text, "dct256:" + "0" * 64)
     with pytest.raises(ValueError, match="dct256"):
         distance("dct256:" + "0" * 64, text)
+
+
+@given(text=texts, others=st.lists(texts), flips=st.lists(st.sets(st.integers(0, 255), max_size=2 * MAX_DISTANCE)))
+def test_near_are_those_that_are_not_far(text, others, flips):
+    bits = int(text.removeprefix("dct256:"), 16)
+    others += [f"dct256:{bits ^ sum(1 << flip for flip in flipped):064x}" for flipped in flips]
+    distances = {place: distance(text, other) for place, other in enumerate(others)}
+    expected = {place: far for place, far in distances.items() if far <= MAX_DISTANCE}
+    assert near(text, dict(enumerate(others))) == expected
+
+
+@pytest.mark.parametrize("text", ["", "-", "pdq:00"])
+def test_nothing_is_near_what_is_no_hash(text):
+    assert not is_hash(text)
+    assert near(text, {1: text, 2: PINNED}) == {}
+    assert near(PINNED, {1: text, 2: PINNED}) == {2: 0}

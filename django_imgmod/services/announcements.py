@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.dispatch import Signal
 
@@ -41,4 +42,7 @@ def announce_status(record: ModerationRecord) -> None:
 
 
 def _send(signal: Signal, record: ModerationRecord, **arguments: Any) -> None:
-    signal.send_robust(record.content_type.model_class(), record=record, **arguments)
+    # Kept in memory by its manager, where the field itself would ask the database.
+    content_types = ContentType.objects.db_manager(record._state.db)
+    model = content_types.get_for_id(record.content_type_id).model_class()
+    signal.send_robust(model, record=record, **arguments)

@@ -11,6 +11,7 @@ from .callbacks import apply_waiting_callbacks
 from .decisions import release_expired_claims
 from .feedback import send_due_feedback
 from .passes import take_due_slices
+from .review.hashes import fill_hashes
 from .sweep import record_databases
 
 
@@ -29,7 +30,12 @@ def run_periodic(*, patience: float = 0) -> int:
 
 
 def run_every_minute() -> None:
-    """Notice that verdicts stay away, and free what moderators claimed and left. Raises what the databases raise."""
+    """
+    Notice that verdicts stay away, free what moderators claimed and left, and prepare what waits for them.
+
+    Raises what the databases raise.
+    """
     check_alarms()
     for using in record_databases():
         release_expired_claims(using=using)
+        fill_hashes(using=using)

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from ..choices import RiskLevel, Status
+from ..choices import Lane, RiskLevel, Status
 from ..clock import DatabaseNow
 from ..exceptions import RecordConflict
 from ..models import Decision, ModerationRecord, ModerationRecordQuerySet
@@ -72,9 +72,12 @@ class Selection:
 
 
 def failed(records: ModerationRecordQuerySet) -> ModerationRecordQuerySet:
-    """Narrow records down to those that a failure holds up or has ended, and about which no person has decided."""
+    """
+    Narrow records down to those that a failure holds up or has ended, and that are no person's yet: nobody has decided
+    about them, handed them on or asked for a second look.
+    """
     decisions = Decision.objects.filter(record=OuterRef("pk"))
-    has_ended = Q(status__in=_ENDED, reused_from__isnull=True) & ~Exists(decisions)
+    has_ended = Q(status__in=_ENDED, reused_from__isnull=True, lane=Lane.FIRST) & ~Exists(decisions)
     return records.exclude(error_code="").filter(Q(status__in=_OPEN) | has_ended)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from ..choices import Outcome
-from ..models import Decision, ModerationRecord
+from ..models import Decision, DecisionQuerySet, ModerationRecord, ModerationRecordQuerySet
 from ..policy import Ruling
-from .verdicts import apply_ruling, apply_verdict, verdict_of
+from .verdicts import STATUS_OF_OUTCOME, apply_ruling, apply_verdict, verdict_of
 
 
 def reuse(record: ModerationRecord) -> bool:
@@ -28,7 +28,7 @@ def reuse(record: ModerationRecord) -> bool:
         if judged is not None:
             apply_verdict(record, verdict_of(judged), reused_from=judged, judged_as=judged.judged_as)
         return judged is not None
-    ruling = Ruling(Outcome(decision.outcome), f"the same picture was decided before: {decision.outcome}")
+    ruling = _ruling(decision)
     if judged is None:
         apply_ruling(record, ruling, reused_from=decision.record)
     else:
@@ -42,10 +42,30 @@ def reuse(record: ModerationRecord) -> bool:
     return True
 
 
+def _ruling(decision: Decision) -> Ruling:
+    return Ruling(Outcome(decision.outcome), f"the same picture was decided before: {decision.outcome}")
+
+
+def settled_by(decisions: Sequence[Decision], *, using: str | None) -> ModerationRecordQuerySet:
+    """
+    Return the records that are what decisions about the same bytes made them, and that nobody decided about since.
+
+    The decisions, one at least, have one outcome. What took over a verdict alone is not among the records. Clocks are
+    not asked: of a record that was decided alike twice, what the first decision settled is among them, too.
+    """
+    ruling = _ruling(decisions[0])
+    records = ModerationRecord.objects.using(using).filter(
+        reused_from__in=[decision.record_id for decision in decisions],
+        status=STATUS_OF_OUTCOME[ruling.outcome],
+        reason=ruling.reason,
+    )
+    return records.filter(~Exists(standing_decisions(using).filter(record=OuterRef("pk"))))
+
+
 def known_contents(digests: Collection[str], *, provider: str, service: str, policy: str, using: str) -> set[str]:
     """Return those of the given SHA-256 for which ``reuse`` would find something. Two indexed statements."""
     same_bytes = ModerationRecord.objects.using(using).filter(sha256__in=digests)
-    decided = standing_decisions(using).filter(record__in=same_bytes.filter(policy=policy))
+    decided = _decisions(same_bytes, policy, using)
     judged = _judged_by(same_bytes, provider=provider, service=service)
     return {*judged.values_list("sha256", flat=True), *decided.values_list("record__sha256", flat=True)}
 
@@ -62,10 +82,15 @@ def _judged_by(records: QuerySet[ModerationRecord], *, provider: str, service: s
 
 def _decision(record: ModerationRecord, same_bytes: QuerySet[ModerationRecord]) -> Decision | None:
     """The newest decision that still stands: the last to be written, whatever the clocks of those who wrote say."""
-    of_same_bytes = standing_decisions(record._state.db).filter(record__in=same_bytes.filter(policy=record.policy))
-    return of_same_bytes.select_related("record").order_by("-pk").first()
+    decided = _decisions(same_bytes, record.policy, record._state.db)
+    return decided.select_related("record").order_by("-pk").first()
 
 
-def standing_decisions(using: str | None) -> QuerySet[Decision]:
-    """Return the decisions that were not taken back."""
+def _decisions(same_bytes: QuerySet[ModerationRecord], policy: str, using: str | None) -> DecisionQuerySet:
+    """What people decided about the bytes under a policy. That somebody asked for another's eyes is no decision."""
+    return standing_decisions(using).without_escalations().filter(record__in=same_bytes.filter(policy=policy))
+
+
+def standing_decisions(using: str | None) -> DecisionQuerySet:
+    """Return the decisions that were not taken back, escalations among them."""
     return Decision.objects.using(using).filter(undoes__isnull=True, undone_by__isnull=True)

@@ -37,6 +37,7 @@ from .claims import LEASE, claim, claimed_at
 from .deadlocks import repeat
 from .provider_states import NotAdmitted
 from .reuse import reuse
+from .review.hashes import keep_hash_if_in_review
 from .sources import source_for
 from .storable import storable
 from .transitions import change_status
@@ -132,11 +133,13 @@ def _submit(records: Sequence[ModerationRecord], patience: float) -> None:
         return
     sources = [source for _, source in prepared]
     answers = _ask(records[0].provider, lambda provider: provider.submit_many(sources), len(sources), patience)
-    for (record, _), answer in zip(prepared, answers, strict=True):
+    for (record, source), answer in zip(prepared, answers, strict=True):
         with _kept_on(record):
             if isinstance(answer, Exception):
                 raise answer
             _accept(record, answer)
+        # While the bytes are at hand, for the review desk.
+        keep_hash_if_in_review(record, source.content)
 
 
 def _ask(

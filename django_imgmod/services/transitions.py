@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import F
 from django.utils import timezone
 
-from ..choices import Status
+from ..choices import Lane, Status
 from ..exceptions import InvalidTransition, RecordConflict
 from ..models import ModerationRecord
 from .storable import storable
@@ -34,6 +34,10 @@ DECIDABLE: Final = frozenset({Status.IN_REVIEW, Status.PASSED, Status.BLOCKED})
 
 # What no longer has work waiting.
 _NO_WORK: Final[Mapping[str, Any]] = MappingProxyType({"due_at": None, "lease_until": None, "lease_owner": ""})
+# What waits for nobody, and is with nobody.
+NOT_IN_REVIEW: Final[Mapping[str, Any]] = MappingProxyType(
+    {"lane": Lane.FIRST, "claimed_by": None, "claimed_until": None}
+)
 
 
 def change_status(record: ModerationRecord, status: Status, **changes: Any) -> None:
@@ -41,7 +45,8 @@ def change_status(record: ModerationRecord, status: Status, **changes: Any) -> N
     Move a record to ``status`` and write ``changes`` with it, in one conditional UPDATE.
 
     The row must still have the status and the version that ``record`` was read with, so of two that race one wins
-    and nothing is overwritten. ``record`` itself is brought up to date.
+    and nothing is overwritten. ``record`` itself is brought up to date. What leaves the review queue is with no
+    moderator any more, and would come back by the first lane.
 
     Raises ``InvalidTransition`` where no arrow leads, ``RecordConflict`` where the row has changed meanwhile.
     """
@@ -50,14 +55,35 @@ def change_status(record: ModerationRecord, status: Status, **changes: Any) -> N
         raise InvalidTransition(current, status)
     if status != Status.SUBMITTED:
         changes = {**_NO_WORK, **changes}
+    if current == Status.IN_REVIEW:
+        changes = {**NOT_IN_REVIEW, **changes}
     changes["settled_at"] = timezone.now() if status in SETTLED else None
     if status == Status.SUPERSEDED:
         changes["current_key"] = None
-    changes = {**storable(changes), "status": status}
-    using = record._state.db
-    rows = ModerationRecord.objects.using(using).filter(pk=record.pk, status=current, version=record.version)
+    _write(record, {**storable(changes), "status": status})
+
+
+def change_lane(record: ModerationRecord, lane: Lane) -> None:
+    """
+    Put a record that is in review into another queue, where nobody holds it yet.
+
+    Raises ``InvalidTransition`` for one that is not in review, ``RecordConflict`` where the row has changed meanwhile.
+    """
+    if record.status != Status.IN_REVIEW:
+        raise InvalidTransition(Status(record.status), Status.IN_REVIEW)
+    _write(record, {**NOT_IN_REVIEW, "lane": lane})
+
+
+def keep_in_place(record: ModerationRecord) -> None:
+    """Count a change of what is known of a record, not of the record. Raises ``RecordConflict`` as the others do."""
+    _write(record, {})
+
+
+def _write(record: ModerationRecord, changes: Mapping[str, Any]) -> None:
+    rows = ModerationRecord.objects.using(record._state.db)
+    rows = rows.filter(pk=record.pk, status=record.status, version=record.version)
     if not rows.update(version=F("version") + 1, **changes):
-        raise RecordConflict(f"Record {record.public_id} is no longer {current} in version {record.version}.")
+        raise RecordConflict(f"Record {record.public_id} is no longer {record.status} in version {record.version}.")
     for name, value in changes.items():
         setattr(record, name, value)
     record.version += 1

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from django_imgmod.choices import FeedbackStatus, Outcome, RiskLevel, Status
+from django_imgmod.choices import FeedbackStatus, Lane, Outcome, RiskLevel, Status
 from django_imgmod.exceptions import RecordConflict
 from django_imgmod.models import Decision, Feedback, ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
 from django_imgmod.results import Detection, Verdict
-from django_imgmod.services.decisions import decide, undo
+from django_imgmod.services import decisions
+from django_imgmod.services.decisions import decide, take_back, undo
 from django_imgmod.services.feedback import GRACE, send_due_feedback
+from django_imgmod.services.transitions import change_status
 from django_imgmod.services.verdicts import STATUS_OF_OUTCOME
 from django_imgmod.shortcuts import is_image_visible
 from django_imgmod.signals import decision_made, image_blocked, image_held, image_passed
@@ -153,14 +156,33 @@ def test_once(judged, moderator):
     assert Decision.objects.count() == 2
 
 
-def test_picture_that_was_replaced_stays_so(judged, moderator, picture):
+def test_picture_that_was_replaced_stays_so(judged, moderator, picture, django_capture_on_commit_callbacks):
+    """But the decision counts for its bytes no more, nor is anybody told of it."""
+    decision = decide(judged(Status.IN_REVIEW), Outcome.BLOCK, decided_by=moderator)
+    photo = Photo.objects.get()
+    photo.image = picture(2)
+    photo.save()
+    taken_back = undo(decision, undone_by=moderator)
+    assert (taken_back.undoes, taken_back.outcome) == (decision, Outcome.REVIEW)
+    assert ModerationRecord.objects.get(pk=decision.record_id).status == Status.SUPERSEDED
+    assert told() == []
+    with django_capture_on_commit_callbacks(execute=True):
+        Photo.objects.create(image=picture())
+    assert ModerationRecord.objects.latest("pk").status == Status.IN_REVIEW
+    with pytest.raises(RecordConflict):
+        undo(decision, undone_by=moderator)
+
+
+def test_two_take_back_the_same_of_a_picture_that_was_replaced(judged, moderator, picture):
     decision = decide(judged(Status.IN_REVIEW), Outcome.PASS, decided_by=moderator)
     photo = Photo.objects.get()
     photo.image = picture(2)
     photo.save()
+    record = ModerationRecord.objects.get(pk=decision.record_id)
+    undo(decision, undone_by=moderator)
     with pytest.raises(RecordConflict):
-        undo(decision, undone_by=moderator)
-    assert ModerationRecord.objects.get(pk=decision.record_id).status == Status.SUPERSEDED
+        take_back(decision, record, undone_by=moderator, batch=uuid.uuid4())
+    assert Decision.objects.count() == 2
 
 
 def test_next_upload_of_the_bytes_is_not_settled_by_it(judged, moderator, picture, django_capture_on_commit_callbacks):
@@ -169,6 +191,88 @@ def test_next_upload_of_the_bytes_is_not_settled_by_it(judged, moderator, pictur
     with django_capture_on_commit_callbacks(execute=True):
         Photo.objects.create(image=picture())
     assert ModerationRecord.objects.latest("pk").status == Status.IN_REVIEW
+
+
+class TestWhatItSettled:
+    """Later uploads of the same bytes, settled by the decision while it stood."""
+
+    @pytest.fixture
+    def again(self, picture, django_capture_on_commit_callbacks) -> Callable[[], ModerationRecord]:
+        """Return a function that uploads the picture once more."""
+
+        def upload() -> ModerationRecord:
+            with django_capture_on_commit_callbacks(execute=True):
+                Photo.objects.create(image=picture())
+            return ModerationRecord.objects.latest("pk")
+
+        return upload
+
+    @pytest.mark.parametrize("outcome", [Outcome.PASS, Outcome.BLOCK])
+    def test_waits_for_people(self, judged, moderator, again, outcome):
+        decision = decide(judged(Status.IN_REVIEW), outcome, decided_by=moderator)
+        later = again()
+        assert later.status == STATUS_OF_OUTCOME[outcome]
+        undo(decision, undone_by=moderator)
+        later.refresh_from_db()
+        assert (later.status, later.lane, later.settled_at) == (Status.IN_REVIEW, Lane.FIRST, None)
+        assert later.reason == "what was decided before about the same picture was taken back"
+        assert not is_image_visible(Photo.objects.latest("pk"), "image")
+
+    def test_waits_though_the_picture_was_replaced(self, judged, moderator, again, picture):
+        decision = decide(judged(Status.IN_REVIEW), Outcome.PASS, decided_by=moderator)
+        later = again()
+        photo = Photo.objects.earliest("pk")
+        photo.image = picture(2)
+        photo.save()
+        undo(decision, undone_by=moderator)
+        later.refresh_from_db()
+        assert later.status == Status.IN_REVIEW
+
+    def test_that_somebody_decided_about_since_stays(self, judged, moderator, again):
+        decision = decide(judged(Status.IN_REVIEW), Outcome.PASS, decided_by=moderator)
+        later = again()
+        for outcome in (Outcome.BLOCK, Outcome.PASS):
+            decide(later, outcome, decided_by=moderator)
+        # Even where the words are the same.
+        ModerationRecord.objects.filter(pk=later.pk).update(reason="the same picture was decided before: pass")
+        undo(decision, undone_by=moderator)
+        later.refresh_from_db()
+        assert later.status == Status.PASSED
+
+    def test_that_has_the_verdict_alone_from_it_stays(self, judged, moderator, again):
+        first = judged(Status.PASSED)
+        later = again()
+        assert (later.status, later.reused_from) == (Status.PASSED, first)
+        blocked = decide(first, Outcome.BLOCK, decided_by=moderator)
+        undo(decide(first, Outcome.PASS, decided_by=moderator), undone_by=moderator)
+        undo(blocked, undone_by=moderator)
+        later.refresh_from_db()
+        assert later.status == Status.PASSED
+
+    def test_that_changes_at_this_moment_is_passed_over(self, judged, moderator, again, monkeypatch):
+        decision = decide(judged(Status.IN_REVIEW), Outcome.PASS, decided_by=moderator)
+        faster, other = again(), again()
+
+        def change(record: ModerationRecord, *args: Any, **changes: Any) -> None:
+            if record == faster:
+                ModerationRecord.objects.filter(pk=faster.pk).update(status=Status.BLOCKED, version=99)
+            change_status(record, *args, **changes)
+
+        monkeypatch.setattr(decisions, "change_status", change)
+        undo(decision, undone_by=moderator)
+        statuses = [ModerationRecord.objects.get(pk=record.pk).status for record in (faster, other)]
+        assert statuses == [Status.BLOCKED, Status.IN_REVIEW]
+
+    def test_is_bounded(self, judged, moderator, again, monkeypatch, caplog):
+        monkeypatch.setattr(decisions, "MAX_RELEASED", 1)
+        decision = decide(judged(Status.IN_REVIEW), Outcome.PASS, decided_by=moderator)
+        later = [again(), again()]
+        undo(decision, undone_by=moderator)
+        assert [ModerationRecord.objects.get(pk=record.pk).status for record in later] == [
+            Status.IN_REVIEW,
+            Status.PASSED,
+        ]
+        assert "release=incomplete" in caplog.text
 
 
 def test_image_in_the_shadow_steps_back_into_it(judged, moderator):
