@@ -108,6 +108,8 @@ IMGMOD = {
         # Out of order, to see what becomes of a picture then.
         "unreachable": {"BACKEND": "django_imgmod.providers.dummy.DummyProvider", "OPTIONS": {"is_down": True}},
     },
+    # Where every picture names who uploaded it: the review desk says so, and nobody decides about their own.
+    "FIELDS": {"__all__": {"uploader": "uploaded_by"}},
     "DISPATCHER": env.str("IMGMOD_DISPATCHER", default="django_imgmod.dispatch.InlineDispatcher"),
     # Where the provider in the cloud can call this site; without it, the worker asks for the answers.
     "CALLBACK_BASE_URL": env.str("IMGMOD_CALLBACK_BASE_URL", default="") or None,

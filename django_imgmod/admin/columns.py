@@ -111,18 +111,22 @@ class RecordColumns:
 
     @admin.display(description=_("picture"))
     def dimensions(self, record: ModerationRecord) -> str:
-        """Format, size and number of frames, as far as they are known."""
-        parts = [record.image_format]
-        if record.width and record.height:
-            parts.append(f"{record.width} x {record.height}")
-        if record.frame_count and record.frame_count > 1:
-            parts.append(_("%(count)s frames") % {"count": record.frame_count})
-        if record.byte_count is not None:
-            parts.append(filesizeformat(record.byte_count))
-        return ", ".join(filter(None, parts)) or self.get_empty_value_display()
+        return dimensions_of(record) or self.get_empty_value_display()
 
     @admin.display(description=_("raw answer"))
     def pretty_raw(self, record: ModerationRecord) -> SafeString | str:
         if not record.raw:
             return self.get_empty_value_display()
         return format_html('<pre class="imgmod-raw">{}</pre>', json.dumps(record.raw, indent=2, ensure_ascii=False))
+
+
+def dimensions_of(record: ModerationRecord) -> str:
+    """Return format, size and number of frames, as far as they are known."""
+    parts = [record.image_format]
+    if record.width and record.height:
+        parts.append(f"{record.width} x {record.height}")
+    if record.frame_count and record.frame_count > 1:
+        parts.append(_("%(count)s frames") % {"count": record.frame_count})
+    if record.byte_count is not None:
+        parts.append(filesizeformat(record.byte_count))
+    return ", ".join(filter(None, parts))

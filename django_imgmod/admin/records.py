@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
@@ -18,10 +19,12 @@ from django.views.decorators.http import require_GET
 from ..models import ModerationRecord
 from .columns import RecordColumns
 from .filters import LabelFilter, Pictures, PicturesFilter, ProviderFilter, RiskLevelFilter
-from .inlines import DecisionInline, DetectedLabelInline, ReadOnlyMixin
+from .inlines import AppealInline, DecisionInline, DetectedLabelInline, ReadOnlyMixin
 from .links import object_url, other_records
 from .pagination import BoundedPaginator, RecordChangeList
 from .previews import preview_response
+from .review.pages import lanes_of, way_in, way_to
+from .review.urls import review_urls
 from .search import FILE_NAME_WINDOW, search_records
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
         ),
         count=f"{FILE_NAME_WINDOW:,}",
     )
-    inlines = (DetectedLabelInline, DecisionInline)
+    inlines = (DetectedLabelInline, DecisionInline, AppealInline)
     readonly_fields = ("owner", "badge", "seen", "looked_for", "reused_record", "dimensions", "pretty_raw")
     fieldsets = (
         (_("Image"), {"fields": ("file_name", "owner", "field_name", "dimensions", "sha256")}),
@@ -101,8 +104,7 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
         css = {"all": ("django_imgmod/admin/records.css",)}
 
     def has_view_permission(self, request: HttpRequest, obj: ModerationRecord | None = None) -> bool:
-        may_review: bool = request.user.has_perm("django_imgmod.review_moderationrecord")
-        return may_review or super().has_view_permission(request, obj)
+        return bool(lanes_of(request.user)) or super().has_view_permission(request, obj)
 
     def get_urls(self) -> list[URLPattern]:
         preview = path(
@@ -110,7 +112,7 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
             self.admin_site.admin_view(self.preview_view),
             name="django_imgmod_moderationrecord_preview",
         )
-        return [preview, *super().get_urls()]
+        return [preview, *review_urls(self), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModerationRecord]:
         # Up to 64 KB a row, which only the page of one record shows.
@@ -121,6 +123,9 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> tuple[str, ...]:
         return (*PICTURE_COLUMNS[Pictures.wanted(request)], *self.list_display_links)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**way_in(request, self.admin_site), **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RecordChangeList]:
         return RecordChangeList
@@ -148,11 +153,12 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
                 "owner": self.owner(obj),
                 "object_url": object_url(self.admin_site, request, obj),
                 "other_records": other_records(obj),
+                "claim_url": way_to(request, self.admin_site, obj),
             }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     @method_decorator(require_GET)
-    def preview_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def preview_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Answer with a small picture of a record's file, to whoever may see the record."""
         if not self.has_view_permission(request):
             raise PermissionDenied

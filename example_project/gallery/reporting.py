@@ -38,7 +38,9 @@ def addresses_of(site: str) -> Iterator[str]:
     rows = (
         ("Gallery", site, "for everybody"),
         ("Upload", f"{site}upload/", "log in as editor, password editor"),
-        ("Admin", f"{site}admin/", "as moderator, password moderator; or as admin, password admin"),
+        ("Review", f"{site}admin/django_imgmod/moderationrecord/review/", "as moderator, password moderator"),
+        ("Admin", f"{site}admin/", "as admin, password admin; or as moderator"),
     )
+    width = max(len(address) for _, address, _ in rows)
     for name, address, login in rows:
-        yield f"{name:<8} {address:<30} {login}"
+        yield f"{name:<8} {address:<{width}}  {login}"

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
-from django_imgmod.choices import Status
+from django_imgmod.choices import RiskLevel, Status
 from django_imgmod.models import ModerationRecord, current_key
 from tests.hostapp.models import Photo
 
@@ -53,3 +53,19 @@ def client_of(db: None) -> Callable[..., Client]:
 @pytest.fixture
 def viewer(client_of: Callable[..., Client]) -> Client:
     return client_of("view_moderationrecord")
+
+
+@pytest.fixture
+def reviewer(client_of: Callable[..., Client]) -> Client:
+    return client_of("review_moderationrecord")
+
+
+@pytest.fixture
+def waiting(make_record: Callable[..., ModerationRecord]) -> Callable[..., ModerationRecord]:
+    """Return a function that puts a record into the queue."""
+
+    def make(**columns: Any) -> ModerationRecord:
+        columns.setdefault("risk_level", RiskLevel.MEDIUM)
+        return make_record(status=Status.IN_REVIEW, **columns)
+
+    return make

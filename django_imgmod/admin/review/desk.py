@@ -1,0 +1,176 @@
+"""The desk's own page: the card that a moderator holds, or why there is none."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from ...choices import Lane
+from ...conf import imgmod_settings
+from ...services.review.cards import Card, card_of
+from ...services.review.claims import claimed_by, is_free
+from ...services.review.lanes import may_review
+from ...services.review.preferences import preferences_of
+from ...services.review.queue import QueueFilter, counts_waiting, in_lane, waiting
+from .forms import SHOWN, Place, PlaceForm, told
+from .pages import MAX_COUNT, database, desk_url, lanes_of, page_context, reviewers_only
+from .presenting import CardPage, last_done, present
+
+TEMPLATES: Final = "admin/django_imgmod/review"
+ACTIONS: Final = ("claim", "decide", "escalate", "skip", "undo", "release", "heartbeat", "revealed")
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """There is no card: what waits nevertheless, and why it is not dealt."""
+
+    lane: Lane
+    lane_count: int
+    """How many wait in the lane, for whomever."""
+
+    mine_count: int
+    """How many of the filter this moderator may decide, up to ``MAX_COUNT``."""
+
+    free_count: int
+    """How many of these nobody holds."""
+
+    is_filtered: bool
+    is_end: bool
+    """Whether it was looked for behind what was skipped."""
+
+
+@require_GET
+@reviewers_only
+def desk_view(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+    """Show the card that the moderator holds, or the way to one. Claims nothing."""
+    first_lane = lanes_of(request.user)[0]
+    form = PlaceForm(request.GET)
+    if not form.is_valid():
+        place = Place(QueueFilter(lane=first_lane))
+        return desk_page(request, site, place, place_form=form, problem=told(form), status=400)
+    place = form.place(lane=first_lane)
+    require_lane(request, place)
+    return desk_page(request, site, place, place_form=form, card=held_card(request, place))
+
+
+def desk_page(
+    request: HttpRequest,
+    site: AdminSite,
+    place: Place,
+    *,
+    place_form: PlaceForm | None = None,
+    card: Card | None = None,
+    problem: str = "",
+    draft: Mapping[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Return the whole page; ``draft`` is an answer to the card that was refused because of ``problem``."""
+    counts = counts_waiting(using=database())
+    context = page_context(
+        request,
+        site,
+        title=_("Review images"),
+        current=place.filter.lane,
+        counts=counts,
+        **card_parts(request, site, place, card, counts=counts, draft=draft),
+        place_form=place_form or PlaceForm(QueryDict(place.query())),
+        problem=problem,
+        last=last_done(request.user),
+        claim_seconds=imgmod_settings.review.claim_seconds,
+        has_single_keys=preferences_of(request.user).has_single_keys,
+    )
+    return render(request, f"{TEMPLATES}/desk.html", context, status=status)
+
+
+def parts(request: HttpRequest, site: AdminSite, place: Place) -> dict[str, Any]:
+    """Return what every part of the page needs that the script exchanges."""
+    urls = {name: desk_url(site, f"review_{name}") for name in ACTIONS}
+    pages = {"desk": desk_url(site), "preferences": desk_url(site, "review_preferences")}
+    return {"place": place, "urls": {**urls, **pages}}
+
+
+def card_parts(
+    request: HttpRequest,
+    site: AdminSite,
+    place: Place,
+    card: Card | None,
+    *,
+    counts: Mapping[str, int],
+    draft: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what a card needs, or the words in its place where there is none; ``counts`` is what waits by lane."""
+    count = counts[place.filter.lane]
+    if card is None:
+        return {**parts(request, site, place), "card": None, "nothing": why_nothing(request, place, count)}
+    return {**parts(request, site, place), "card": present_card(request, site, place, card, count, draft=draft)}
+
+
+def require_lane(request: HttpRequest, place: Place) -> None:
+    """Raise ``PermissionDenied`` where the place is in a queue that is not the user's."""
+    if not may_review(request.user, place.filter.lane):
+        raise PermissionDenied
+
+
+def held_card(request: HttpRequest, place: Place, *, beside: Collection[uuid.UUID] = ()) -> Card | None:
+    """Return the card that a moderator holds and that belongs to a place: the one that it names, or the oldest."""
+    mine = claimed_by(request.user, using=database())
+    held = {record.public_id: record for record in mine if record.public_id not in beside}
+    if not held:
+        return None
+    named = place.card if place.card in held else None
+    wanted = QueueFilter(lane=place.filter.lane) if named else place.filter
+    here = waiting(wanted, user=request.user, using=database()).filter(public_id__in=held)
+    public_ids = set(here.order_by().values_list("public_id", flat=True))
+    chosen = named if named in public_ids else next((one for one in held if one in public_ids), None)
+    return None if chosen is None else card_of(held[chosen], user=request.user)
+
+
+def present_card(
+    request: HttpRequest,
+    site: AdminSite,
+    place: Place,
+    card: Card,
+    lane_count: int,
+    *,
+    draft: Mapping[str, Any] | None = None,
+) -> CardPage:
+    """Return a card as its template needs it, with how many there are."""
+    shown = request.GET.get("shown", "")
+    return present(
+        request,
+        site,
+        card,
+        number=place.number,
+        total=None if place.is_filtered else place.number + _unclaimed_count(request, place.filter.lane, lane_count),
+        shown=shown if shown in SHOWN else "",
+        draft=draft,
+    )
+
+
+def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
+    """Tell what waits although no card is dealt."""
+    lane = place.filter.lane
+    mine = waiting(place.filter, user=request.user, using=database()).order_by().exclude(claimed_by=request.user.pk)
+    return Nothing(
+        lane=Lane(lane),
+        lane_count=lane_count,
+        mine_count=mine[:MAX_COUNT].count(),
+        free_count=mine.filter(is_free())[:MAX_COUNT].count(),
+        is_filtered=place.is_filtered,
+        is_end=place.after is not None,
+    )
+
+
+def _unclaimed_count(request: HttpRequest, lane: str, lane_count: int) -> int:
+    """Return how many wait beside those that the user holds."""
+    held = in_lane(lane, using=database()).filter(claimed_by=request.user.pk)
+    return max(0, lane_count - held.count())

@@ -1,0 +1,252 @@
+"""What the browser tells the review desk. None of it is trusted: what cannot be meant is refused in words."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.timezone import is_aware
+from django.utils.translation import gettext_lazy as _
+
+from ...choices import Lane, Outcome, RiskLevel
+from ...conf import imgmod_settings
+from ...models.records import LABEL_LENGTH
+from ...registry import all_watched_fields
+from ...reviewing import MAX_CODE_LENGTH
+from ...services.review.batches import Seen
+from ...services.review.queue import Position, QueueFilter
+
+MAX_SEEN: Final = 500
+# Of all cards that a window holds.
+MAX_IDS: Final = 2000
+MAX_NUMBER: Final = 1_000_000
+MAX_VERSION: Final = 2**31 - 1
+MAX_KEY: Final = 2**63 - 1
+MAX_COMMENT: Final = 2000
+
+# How a picture is shown without a script.
+SHOWN: Final = ("grey", "colour")
+
+ANY: Final = ("", _("Any"))
+WAITING_CHOICES: Final = (
+    ANY,
+    ("1", _("1 hour")),
+    ("4", _("4 hours")),
+    ("24", _("1 day")),
+    ("72", _("3 days")),
+    ("168", _("1 week")),
+)
+ORDER_CHOICES: Final = (("risk", _("Risk, then age")), ("oldest", _("Oldest first")), ("newest", _("Newest first")))
+
+
+class Malformed(ValueError):
+    """A request that no page of the desk makes; its words are for whoever made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a moderator is: what the desk's address says."""
+
+    filter: QueueFilter
+    chosen: tuple[tuple[str, str], ...] = ()
+    """The filter, as the address spells it."""
+
+    after: Position | None = None
+    """What was skipped last: the queue goes on behind it."""
+
+    number: int = 1
+    """The how manieth card this is."""
+
+    back: uuid.UUID | None = None
+    """The record that was skipped last."""
+
+    card: uuid.UUID | None = None
+    """The record to show before others that the moderator holds."""
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(name != "order" for name, _value in self.chosen)
+
+    def query(self, **changes: Any) -> str:
+        """Return the place as part of an address, with other values for some of it; None leaves one out."""
+        query = QueryDict(mutable=True)
+        query["lane"] = str(self.filter.lane)
+        query.update(dict(self.chosen))
+        after = self.after and self.after.encode()
+        number = self.number if self.number > 1 else None
+        own = {"number": number, "after": after, "back": self.back, "card": self.card}
+        for name, value in {**own, **changes}.items():
+            if value:
+                query[name] = str(value)
+        return query.urlencode()
+
+    @property
+    def again(self) -> str:
+        """The place at the queue's beginning."""
+        return self.query(after=None, card=None)
+
+
+class PositionField(forms.CharField):
+    """A position in the queue."""
+
+    def clean(self, value: Any) -> Position | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            position = Position.decode(text)
+        except (OverflowError, ValueError):
+            position = None
+        if position is None or not (0 <= position.rank < len(RiskLevel) and 0 <= position.id <= MAX_KEY):
+            raise ValidationError(_("This is no position in the queue."))
+        if is_aware(position.created_at) != settings.USE_TZ:
+            raise ValidationError(_("This is no position in the queue."))
+        return position
+
+
+class PlaceForm(forms.Form):
+    """The desk's address: which queue, which part of it, in which order, how far one is."""
+
+    lane = forms.ChoiceField(choices=Lane.choices, required=False, widget=forms.HiddenInput)
+    risk_level = forms.ChoiceField(label=_("Risk level"), choices=(ANY, *RiskLevel.choices), required=False)
+    label = forms.CharField(label=_("Label"), max_length=LABEL_LENGTH, required=False)
+    model = forms.ChoiceField(label=_("Model"), required=False)
+    provider = forms.ChoiceField(label=_("Provider"), required=False)
+    waiting = forms.ChoiceField(label=_("Waiting longer than"), choices=WAITING_CHOICES, required=False)
+    reason = forms.CharField(label=_("Words of the reason"), max_length=200, required=False)
+    order = forms.ChoiceField(label=_("Order"), choices=ORDER_CHOICES, required=False)
+
+    # What the desk itself adds.
+    after = PositionField(max_length=100, required=False)
+    number = forms.IntegerField(min_value=1, max_value=MAX_NUMBER, required=False)
+    back = forms.UUIDField(required=False)
+    card = forms.UUIDField(required=False)
+
+    FILTERS: Final = ("risk_level", "label", "model", "provider", "waiting", "reason", "order")
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data, auto_id="imgmod-filter-%s")
+        models = {watched.model._meta.label: watched.model._meta.verbose_name for watched in all_watched_fields()}
+        self.fields["model"].choices = [ANY, *sorted(models.items())]  # type: ignore[attr-defined]
+        self.fields["provider"].choices = [ANY, *((alias, alias) for alias in imgmod_settings.providers)]  # type: ignore[attr-defined]
+
+    @property
+    def filter_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.FILTERS]
+
+    def place(self, *, lane: Lane) -> Place:
+        """Return what the address says, in ``lane`` if it names none. Raises ``Malformed`` for what cannot be."""
+        if not self.is_valid():
+            raise Malformed(told(self))
+        given = self.cleaned_data
+        hours = given["waiting"]
+        chosen = {name: given[name] for name in self.FILTERS if given[name]}
+        return Place(
+            filter=QueueFilter(
+                lane=Lane(given["lane"] or lane),
+                model=given["model"],
+                label=given["label"],
+                risk_level=given["risk_level"],
+                provider=given["provider"],
+                waiting_longer_than=timedelta(hours=int(hours)) if hours else None,
+                reason=given["reason"],
+                order=given["order"] or "risk",
+            ),
+            chosen=tuple(chosen.items()),
+            after=given["after"],
+            number=given["number"] or 1,
+            back=given["back"],
+            card=given["card"],
+        )
+
+
+class SeenField(forms.CharField):
+    """``<public id>:<version>`` of every record that was decided about, with spaces between."""
+
+    def clean(self, value: Any) -> list[Seen]:
+        words = super().clean(value).split()
+        if len(words) > MAX_SEEN:
+            raise ValidationError(_("These are too many records."))
+        return [self._read(word) for word in words]
+
+    def _read(self, word: str) -> Seen:
+        public_id, _colon, version = word.partition(":")
+        try:
+            seen = Seen(uuid.UUID(public_id), int(version))
+        except ValueError:
+            raise ValidationError(_("A record is named by its public id and its version.")) from None
+        if not 0 <= seen.version <= MAX_VERSION:
+            raise ValidationError(_("This is no version of a record."))
+        return seen
+
+
+class IdsField(forms.CharField):
+    """Public ids, with spaces between."""
+
+    def clean(self, value: Any) -> list[uuid.UUID]:
+        words = super().clean(value).split()
+        if len(words) > MAX_IDS:
+            raise ValidationError(_("These are too many records."))
+        try:
+            return [uuid.UUID(word) for word in words]
+        except ValueError:
+            raise ValidationError(_("This is no public id of a record.")) from None
+
+
+class AnswerForm(forms.Form):
+    """What a card is answered with."""
+
+    seen = SeenField()
+    reason_code = forms.CharField(max_length=MAX_CODE_LENGTH, required=False)
+    comment = forms.CharField(max_length=MAX_COMMENT, required=False)
+
+
+class DecisionForm(AnswerForm):
+    outcome = forms.ChoiceField(choices=[(outcome, outcome.label) for outcome in (Outcome.PASS, Outcome.BLOCK)])
+
+
+class SkipForm(forms.Form):
+    seen = SeenField()
+    position = PositionField(max_length=100)
+
+
+class ClaimForm(forms.Form):
+    """Which card, if a certain one; ``held`` are the records that lie on the desk already."""
+
+    public_id = forms.UUIDField(required=False)
+    held = IdsField(required=False)
+
+
+class UndoForm(forms.Form):
+    """Which batch; the last one where none is named."""
+
+    batch = forms.UUIDField(required=False)
+
+
+class ClaimsForm(forms.Form):
+    ids = IdsField(required=False)
+
+
+class RevealForm(forms.Form):
+    """How many pictures were revealed; by hand, without a script, one, and in which way."""
+
+    count = forms.IntegerField(min_value=1, max_value=1000, required=False)
+    shown = forms.ChoiceField(choices=[(shown, shown) for shown in SHOWN], required=False)
+
+
+def told(form: forms.Form) -> str:
+    """Return what is wrong with a form, in one line."""
+    return " ".join(_lines(form.errors.items()))
+
+
+def _lines(errors: Iterable[tuple[str, Any]]) -> Iterable[str]:
+    for name, messages in errors:
+        for message in messages:
+            yield f"{name}: {message}"

@@ -1,0 +1,106 @@
+"""The pictures of the review desk, under addresses that last ten minutes and serve one person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib.admin import AdminSite
+from django.core import signing
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from ...models import ModerationRecord
+from ...services.review.lanes import may_review
+from ..previews import LARGE, SMALL, VEILED, original_response, placeholder, preview_response
+from .pages import database, reviewers_only
+
+SALT: Final = "django_imgmod.admin.review.media"
+MAX_AGE: Final = timedelta(minutes=10)
+
+
+class Size(StrEnum):
+    """In which shape a picture is sent."""
+
+    VEILED = "veiled"
+    """Grey, no side longer than 24 pixels: nothing can be recognised, whatever the browser does."""
+
+    SMALL = "small"
+    """No side longer than 320 pixels."""
+
+    LARGE = "large"
+    """No side longer than 1,600 pixels."""
+
+    ORIGINAL = "original"
+    """The stored bytes, metadata included; an animation plays."""
+
+
+_PREVIEWS: Final[Mapping[Size, Callable[..., HttpResponseBase]]] = {
+    Size.VEILED: partial(preview_response, shape=VEILED),
+    Size.SMALL: partial(preview_response, shape=SMALL),
+    Size.LARGE: partial(preview_response, shape=LARGE),
+}
+
+
+def media_url(
+    record: ModerationRecord,
+    user: Any,
+    *,
+    size: str = Size.SMALL,
+    frame: int | None = None,
+    current_app: str | None = None,
+) -> str:
+    """
+    Return where ``user``, and nobody else, sees a record's picture for the next ten minutes; no query.
+
+    ``size`` is "veiled", "small", "large" or "original". Only the last one moves: of an animation the others show
+    the first frame, or that of number ``frame``, from 0.
+
+    "veiled" is what to put on the page at rest: 24 grey pixels, drawn large by CSS, in place of a picture that CSS
+    hides, so that there is nothing to see before the style arrives or without it. Revealing changes ``src`` to the
+    "small" address, which is best loaded ahead. "original" may be the ``src`` of an ``<img>`` too; as a link it is
+    saved to a file and never opened in the browser.
+
+    Whatever cannot be shown is a drawing that says why, with status 404 or 403. ``current_app`` is the name of the
+    admin site, where there are several. Raises ``ValueError`` for a size that does not exist.
+    """
+    token = signing.dumps([str(record.public_id), Size(size), frame or 0, str(user.pk)], salt=SALT)
+    return reverse("admin:django_imgmod_moderationrecord_review_media", args=[token], current_app=current_app)
+
+
+@require_GET
+@reviewers_only
+def media_view(request: HttpRequest, *, token: str, site: AdminSite) -> HttpResponseBase:
+    """
+    Answer with the picture that a token stands for, to the person it was made for.
+
+    They must still be allowed to review in the lane in which the record is now. What is refused is a drawing that says
+    why; whether a record exists is told to nobody else.
+    """
+    try:
+        public_id, size, frame = _read(token, request.user)
+    except signing.SignatureExpired:
+        return placeholder(_("The link has expired: reload the page"))
+    except (signing.BadSignature, ValueError, TypeError):
+        return placeholder(_("The link is not valid"))
+    records = ModerationRecord.objects.using(database()).select_related("content_type").defer("raw")
+    record = records.filter(public_id=public_id).first()
+    if record is None:
+        return placeholder(_("The record is gone"))
+    if not may_review(request.user, record.lane):
+        return placeholder(_("No longer in a queue of yours"), status=403)
+    return original_response(record) if size == Size.ORIGINAL else _PREVIEWS[size](record, frame=frame)
+
+
+def _read(token: str, user: Any) -> tuple[UUID, Size, int]:
+    public_id, size, frame, user_id = signing.loads(token, salt=SALT, max_age=MAX_AGE)
+    if user_id != str(user.pk):
+        raise signing.BadSignature("The token was made for somebody else.")
+    return UUID(public_id), Size(size), int(frame)

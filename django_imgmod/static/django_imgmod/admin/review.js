@@ -1,0 +1,407 @@
+/*
+ * The queue at the desk. The next card is claimed and loaded while this one is read; an answer leaves while the next
+ * card is looked at already. What the site does not take comes back to the desk, and is said.
+ */
+(() => {
+    "use strict";
+
+    const desk = document.getElementById("imgmod-desk");
+    if (!desk) {
+        return;
+    }
+
+    const HEADER = "X-Imgmod-Desk";
+    const TOKEN = "csrfmiddlewaretoken";
+
+    const place = new URLSearchParams(desk.dataset.place);
+    // Cards that are claimed and loaded, in their order; the one on the desk is not among them.
+    const ready = [];
+    // Answers that the site has not taken yet, the oldest first.
+    const outbox = [];
+    const skipped = [];
+    // The ids of the cards that were answered, by whatever answer.
+    const answered = [];
+    let isClaiming = false;
+    let isSending = false;
+    let lastNumber = Number(place.get("number")) || 0;
+
+    // The desk
+
+    function current() {
+        return document.getElementById("imgmod-card");
+    }
+
+    function isCard(element) {
+        return element !== null && element.dataset.id !== undefined;
+    }
+
+    function held() {
+        return [current(), ...ready].filter(isCard);
+    }
+
+    function focusHeading() {
+        document.getElementById("imgmod-heading").focus();
+    }
+
+    function deal(card) {
+        current().replaceWith(card);
+        focusHeading();
+        if (isCard(card)) {
+            announce(card);
+        }
+        fill();
+    }
+
+    function announce(card) {
+        lastNumber = Math.max(lastNumber, Number(card.dataset.number));
+        tell("dealt", card);
+    }
+
+    function advance() {
+        deal(ready.shift() || saying("loading").firstElementChild);
+    }
+
+    function putFirst(card) {
+        // Between an undo and its answer the card was free, and may have been claimed in advance.
+        ready.splice(0, Infinity, ...ready.filter(({dataset}) => dataset.id !== card.dataset.id));
+        if (isCard(current()) && current().dataset.id !== card.dataset.id) {
+            ready.unshift(current());
+        }
+        deal(card);
+    }
+
+    function takeAway(card) {
+        if (card === current()) {
+            advance();
+        } else if (ready.includes(card)) {
+            ready.splice(ready.indexOf(card), 1);
+        }
+    }
+
+    /** Claim a card in advance, or the one that the desk waits for. */
+    async function fill() {
+        const isWanted = current().matches("[aria-busy]") || (isCard(current()) && !ready.length);
+        if (isClaiming || !isWanted) {
+            return;
+        }
+        isClaiming = true;
+        const isEarly = outbox.length > 0;
+        const answeredBefore = answered.length;
+        const leaving = outbox.map(({card}) => card).filter(Boolean);
+        const answer = await send(
+            desk.dataset.claimUrl, fields({held: idsOf([...held(), ...leaving])}, nextNumber()),
+        );
+        const dealt = answer.kind === "done" ? answer.parts.querySelector("#imgmod-card") : null;
+        const isHere = isCard(dealt) && held().some(({dataset}) => dataset.id === dealt.dataset.id);
+        if (isHere || (isCard(dealt) && answered.slice(answeredBefore).includes(dealt.dataset.id))) {
+            // Skipped, or taken back, after this was asked for, and so the first that was free.
+            if (!isHere) {
+                await send(desk.dataset.releaseUrl, fields({ids: dealt.dataset.ids}));
+            }
+            isClaiming = false;
+            fill();
+            return;
+        }
+        isClaiming = false;
+        if (answer.kind !== "done") {
+            // Of what was only meant for later nothing need be said yet.
+            if (answer.kind === "returned") {
+                apply(answer.parts);
+            } else if (current().matches("[aria-busy]")) {
+                tell("complaint", {kind: answer.kind === "offline" ? "claim" : answer.kind, files: [], again: fill});
+            }
+            return;
+        }
+        const card = answer.parts.querySelector("#imgmod-card");
+        if (isCard(card)) {
+            tell("loaded", card);
+        }
+        if (!current().matches("[aria-busy]")) {
+            ready.push(...[card].filter(isCard));
+        } else if (isCard(card) || !(isEarly || answered.length > answeredBefore)) {
+            deal(card);
+        } else if (!outbox.length) {
+            // The end, counted before the last answer had arrived.
+            fill();
+        }
+    }
+
+    function nextNumber() {
+        return Math.max(lastNumber, ...held().map((card) => Number(card.dataset.number))) + 1;
+    }
+
+    // Talking to the site
+
+    function fields(values, number) {
+        const query = new URLSearchParams(place);
+        query.set("number", number || Number(current().dataset.number) || lastNumber || 1);
+        return new URLSearchParams({[TOKEN]: desk.querySelector(`[name=${TOKEN}]`).value, query, ...values});
+    }
+
+    /** Return what became of a POST: "done", "returned" with the reason among the parts, or why it did not arrive. */
+    async function send(url, body, isAgain = false) {
+        let answer = null;
+        let text = "";
+        try {
+            answer = await fetch(url, {
+                method: "POST", body, headers: {[HEADER]: "parts"}, redirect: "manual", keepalive: true,
+            });
+            text = await answer.text();
+        } catch {
+            return {kind: "offline"};
+        }
+        if (answer.type === "opaqueredirect") {
+            return {kind: "login"};
+        }
+        if (answer.status >= 500) {
+            return {kind: "offline"};
+        }
+        if (answer.headers.has(HEADER)) {
+            return {kind: answer.ok || answer.status === 409 ? "done" : "returned", parts: parse(text), text};
+        }
+        // Whoever has logged in again has another token.
+        const token = isAgain ? null : await freshToken();
+        if (token === null) {
+            return {kind: "refused"};
+        }
+        body.set(TOKEN, token);
+        return send(url, body, true);
+    }
+
+    async function freshToken() {
+        try {
+            const text = await (await fetch(location.href, {redirect: "manual"})).text();
+            const page = new DOMParser().parseFromString(text, "text/html");
+            const {value} = page.querySelector(`#imgmod-desk [name=${TOKEN}]`);
+            for (const field of document.querySelectorAll(`#imgmod-desk [name=${TOKEN}]`)) {
+                field.value = value;
+            }
+            return value;
+        } catch {
+            return null;
+        }
+    }
+
+    /** Make elements of what the site's own templates wrote. They belong to this page: their pictures begin to load. */
+    function parse(text) {
+        const template = document.createElement("template");
+        template.innerHTML = text;
+        return document.importNode(template.content, true);
+    }
+
+    function post(entry) {
+        outbox.push(entry);
+        deliver();
+    }
+
+    /** Send what waits, one after the other: an undo must not overtake what it takes back. */
+    async function deliver() {
+        if (isSending) {
+            return;
+        }
+        isSending = true;
+        while (outbox.length) {
+            const answer = await send(outbox[0].url, outbox[0].body);
+            const isTaken = answer.kind === "done" || answer.kind === "returned";
+            const entries = isTaken ? [outbox.shift()] : outbox.splice(0);
+            if (answer.kind !== "done") {
+                bringBack(entries);
+            }
+            if (isTaken) {
+                tell("settled");
+                apply(answer.parts);
+            } else {
+                complain(answer, entries);
+            }
+        }
+        isSending = false;
+        fill();
+    }
+
+    function bringBack(entries) {
+        for (const {card} of [...entries].reverse()) {
+            if (card) {
+                putFirst(card);
+            }
+        }
+    }
+
+    function sendAgain(entries) {
+        // What was answered anew meanwhile is not sent twice.
+        outbox.push(...entries.filter(({card}) => !card || held().includes(card)));
+        for (const {card} of entries) {
+            if (card) {
+                takeAway(card);
+            }
+        }
+        deliver();
+    }
+
+    // What is said
+
+    function saying(name) {
+        return document.getElementById(`imgmod-say-${name}`).content.cloneNode(true);
+    }
+
+    function replace(id, parts) {
+        const part = parts.querySelector(`#${id}`);
+        const old = document.getElementById(id);
+        if (part && old) {
+            old.replaceWith(part);
+        }
+    }
+
+    function apply(parts) {
+        const notice = parts.querySelector("#imgmod-notice");
+        // Where a comment is being asked for, that is not talked over.
+        if (notice && !desk.querySelector("[data-imgmod-begun]")) {
+            document.getElementById("imgmod-notice").replaceChildren(...notice.childNodes);
+        }
+        for (const problem of parts.querySelectorAll("#imgmod-problems > li")) {
+            tell("problem", {item: problem});
+        }
+        replace("imgmod-last", parts);
+        replace("imgmod-tabs", parts);
+        const card = parts.querySelector("#imgmod-card");
+        if (isCard(card)) {
+            tell("loaded", card);
+            putFirst(card);
+        } else if (document.activeElement === document.body) {
+            focusHeading();
+        }
+    }
+
+    function tell(name, detail) {
+        document.dispatchEvent(new CustomEvent(`imgmod:${name}`, {detail}));
+    }
+
+    /** Say why something did not arrive, and offer to try again. */
+    function complain(answer, entries) {
+        const files = entries.filter(({card}) => card).map(({card}) => card.dataset.file);
+        tell("complaint", {kind: answer.kind, files, again: () => sendAgain(entries)});
+    }
+
+    // What the moderator does
+
+    function answerCard(form, button) {
+        if (lacksComment(form, button)) {
+            return;
+        }
+        const card = current();
+        const body = new URLSearchParams(new FormData(form));
+        if (button.name) {
+            body.set(button.name, button.value);
+        }
+        if ("imgmodSkip" in button.dataset) {
+            place.set("after", card.dataset.position);
+            skipped.push(card.dataset.id);
+            showWayBack();
+        }
+        answered.push(card.dataset.id);
+        // On its way before the next card is asked for, which must not be this one.
+        outbox.push({url: button.hasAttribute("formaction") ? button.formAction : form.action, body, card});
+        advance();
+        deliver();
+    }
+
+    function lacksComment(form, button) {
+        const reason = form.querySelector("[name=reason_code]:checked");
+        const isWanted = button.value === "block" && reason && reason.matches("[data-imgmod-needs-comment]");
+        const isLacking = isWanted && !form.elements.comment.value.trim();
+        delete button.dataset.imgmodBegun;
+        if (isLacking) {
+            button.dataset.imgmodBegun = "";
+            document.getElementById("imgmod-notice").replaceChildren(saying("comment"));
+            form.elements.comment.focus();
+        }
+        return Boolean(isLacking);
+    }
+
+    function undo(form) {
+        const batch = form.elements.batch;
+        post({url: form.action, body: fields(batch ? {batch: batch.value} : {}), card: null});
+    }
+
+    function goBack(form) {
+        const publicId = skipped.pop() || form.elements.public_id.value;
+        form.elements.public_id.value = "";
+        showWayBack();
+        post({url: form.action, body: fields({public_id: publicId}), card: null});
+    }
+
+    function showWayBack() {
+        document.getElementById("imgmod-back").hidden = !skipped.length;
+    }
+
+    document.addEventListener("submit", (event) => {
+        const form = event.target;
+        const does = form.matches("#imgmod-card .imgmod-decision") ? answerCard
+            : form.matches("#imgmod-undo, [data-imgmod-undo]") ? undo
+                : form.matches("#imgmod-back") ? goBack : null;
+        if (does) {
+            event.preventDefault();
+            does(form, event.submitter);
+        }
+    });
+
+    // Claims
+
+    function idsOf(cards) {
+        return cards.map((card) => card.dataset.ids).join(" ");
+    }
+
+    async function beat() {
+        const cards = held();
+        if (document.hidden || !cards.length) {
+            return;
+        }
+        const answer = await send(desk.dataset.heartbeatUrl, fields({ids: idsOf(cards)}));
+        if (answer.kind === "done") {
+            const {lost} = JSON.parse(answer.text);
+            held().filter((card) => lost.includes(card.dataset.id)).forEach(lose);
+        }
+    }
+
+    function lose(card) {
+        if (card !== current()) {
+            takeAway(card);
+            fill();
+        } else if (!card.classList.contains("imgmod-card-lost")) {
+            card.classList.add("imgmod-card-lost");
+            tell("problem", {kind: "lost", files: [card.dataset.file]});
+        }
+    }
+
+    document.addEventListener("visibilitychange", beat);
+    document.addEventListener("imgmod:parts", (event) => apply(parse(event.detail)));
+
+    window.addEventListener("pagehide", () => {
+        // The first one is on its way, and outlives the page.
+        for (const {url, body} of outbox.slice(1)) {
+            body.set("leaving", "1");
+            navigator.sendBeacon(url, body);
+        }
+        if (held().length) {
+            navigator.sendBeacon(desk.dataset.releaseUrl, fields({ids: idsOf(held()), leaving: 1}));
+        }
+    });
+
+    window.addEventListener("pageshow", (event) => {
+        // Back from another page: what was held was given back.
+        if (event.persisted) {
+            location.reload();
+        }
+    });
+
+    for (const name of ["back", "card", "shown"]) {
+        place.delete(name);
+    }
+    setInterval(beat, Number(desk.dataset.claimSeconds) * 1000 / 3);
+    if (isCard(current())) {
+        focusHeading();
+        tell("loaded", current());
+        announce(current());
+        beat();
+        fill();
+    }
+})();

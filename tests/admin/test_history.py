@@ -1,0 +1,167 @@
+"""What the page of a record tells of the people who decided about it, and that nobody rewrites it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from django_imgmod.choices import ErrorCode, FeedbackStatus, Outcome, RiskLevel, Status
+from django_imgmod.models import Appeal, Decision, Feedback, ModerationRecord
+from django_imgmod.services.decisions import decide
+from django_imgmod.services.review.appeals import appeal
+from django_imgmod.services.review.batches import decide_batch, undo_batch
+from django_imgmod.services.review.escalation import escalate
+from tests.review.moderating import ESCALATED, FIRST, make_moderator, seen
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def anna() -> User:
+    return make_moderator("anna", FIRST, ESCALATED)
+
+
+@pytest.fixture
+def record(make_record: Callable[..., ModerationRecord]) -> ModerationRecord:
+    return make_record(status=Status.IN_REVIEW, risk_level=RiskLevel.MEDIUM, version=4)
+
+
+def page_of(record: ModerationRecord) -> str:
+    return reverse("admin:django_imgmod_moderationrecord_change", args=[record.pk])
+
+
+@pytest.fixture
+def history(viewer: Client, record: ModerationRecord) -> Callable[[], list[list[str]]]:
+    """Return a function that reads the rows of what people decided: the cells of each, as text."""
+
+    def read() -> list[list[str]]:
+        page = viewer.get(page_of(record)).content.decode()
+        table = page.split('id="decisions-group"')[1].split("</table>")[0].split("<tbody")[1]
+        rows = [re.findall(r"<td[^>]*field-[^>]*>(.*?)</td>", row, re.DOTALL) for row in table.split("<tr")[1:]]
+        text = [[unescape(re.sub(r"<[^>]+>", " ", cell)).strip() for cell in cells] for cells in rows]
+        return [cells for cells in text if cells]
+
+    return read
+
+
+def test_decision(history, anna, record):
+    decide_batch(anna, seen(record), Outcome.BLOCK, reason_code="other", comment="not ours", using="default")
+    [[when, who, what, reason, comment, version, taken_back, told]] = history()
+    assert when
+    assert (who, what, reason, comment) == ("anna", "Block", "Something else", "not ours")
+    assert (version, taken_back) == ("version 4: In review", "-")
+    assert told.startswith("default: Queued until ")
+
+
+def test_decision_that_was_taken_back(history, anna, record):
+    batch = decide_batch(anna, seen(record), Outcome.BLOCK, using="default")
+    undo_batch(anna, batch.id, using="default")
+    undone, decided = history()
+    assert undone[1:3] == ["anna", "Taken back: Block"]
+    assert undone[5] == "version 5: Blocked"
+    assert decided[2] == "Block"
+    assert decided[6].startswith("anna, ")
+    assert (decided[7], undone[7]) == ("default: Withdrawn", "-")
+
+
+def test_escalation_is_called_so(history, anna, record):
+    batch = escalate(anna, seen(record), comment="legal?", using="default")
+    undo_batch(anna, batch.id, using="default")
+    undone, escalated = history()
+    assert (escalated[2], escalated[4], undone[2]) == ("Escalated", "legal?", "Taken back: Escalated")
+    assert undone[5] == "version 5: In review, Escalated"
+
+
+def test_decision_to_look_again_is_no_escalation(history, anna, record):
+    decide(record, Outcome.PASS, decided_by=anna)
+    decide(record, Outcome.REVIEW, decided_by=anna)
+    assert history()[0][2] == "Review"
+
+
+def test_decision_of_somebody_who_is_gone(history, record):
+    decide(record, Outcome.PASS, decided_by=None)
+    assert history()[0][1] == "-"
+
+
+def test_decision_of_an_earlier_release(history, anna, record):
+    Decision.objects.create(record=record, outcome=Outcome.PASS, decided_by=anna, reason_code="ours")
+    [[*_, reason, comment, version, taken_back, told]] = history()
+    assert (reason, comment, version, taken_back, told) == ("ours", "-", "-", "-", "-")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"status": FeedbackStatus.ACCEPTED}, "alibaba: Accepted"),
+        ({"status": FeedbackStatus.REFUSED, "error_message": "no such task"}, "alibaba: Refused (no such task)"),
+        ({"status": FeedbackStatus.REFUSED, "error_code": ErrorCode.PROTOCOL}, "alibaba: Refused (Answer not under"),
+        ({"status": FeedbackStatus.UNSUPPORTED}, "alibaba: Unsupported"),
+        ({"status": FeedbackStatus.REFUSED, "error_message": HOSTILE}, f"alibaba: Refused ({HOSTILE})"),
+    ],
+)
+def test_receipts_of_the_provider(history, viewer, anna, record, columns, words):
+    decision = Decision.objects.create(record=record, outcome=Outcome.PASS, decided_by=anna)
+    Feedback.objects.create(decision=decision, provider="alibaba", **columns)
+    page = viewer.get(page_of(record)).content.decode()
+    assert HOSTILE not in page
+    assert unescape(page).find(words) > 0
+
+
+def test_second_look(viewer, anna, record):
+    decide(record, Outcome.BLOCK, decided_by=anna)
+    appeal(record_now(record), by=User.objects.create_user("editor"), text=f"My cat. {HOSTILE}")
+    page = viewer.get(page_of(record)).content.decode()
+    group = page.split('id="appeal-group"')[1]
+    assert HOSTILE not in page
+    for told in ("editor", "My cat.", "Block ("):
+        assert told in group
+
+
+def record_now(record: ModerationRecord) -> ModerationRecord:
+    return ModerationRecord.objects.get(pk=record.pk)
+
+
+def test_queries_do_not_grow(viewer, anna, record):
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            viewer.get(page_of(record))
+        return len(captured)
+
+    def add() -> None:
+        batch = decide_batch(anna, seen(record), Outcome.BLOCK, using="default")
+        undo_batch(anna, batch.id, using="default")
+
+    add()
+    cost()
+    once = cost()
+    add()
+    add()
+    assert cost() == once
+
+
+class TestNobodyRewritesIt:
+    def test_no_page_of_its_own(self):
+        assert not {Decision, Feedback, Appeal} & set(admin.site._registry)
+
+    @pytest.mark.parametrize("field", ["comment", "outcome", "DELETE"])
+    def test_form_of_the_record_changes_nothing(self, anna, record, field):
+        decision = decide(record, Outcome.BLOCK, decided_by=anna, comment="ours")
+        before = list(Decision.objects.values())
+        client = Client()
+        client.force_login(User.objects.create_superuser("root"))
+        formset: dict[str, Any] = {"TOTAL_FORMS": 1, "INITIAL_FORMS": 1, "0-id": decision.pk, "0-record": record.pk}
+        data = {f"decisions-{key}": value for key, value in formset.items()}
+        client.post(page_of(record), {**data, f"decisions-0-{field}": "pass"})
+        assert list(Decision.objects.values()) == before
