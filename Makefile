@@ -15,12 +15,13 @@ DEMO_SERVED := $(if $(filter 0,$(SERVE)),,--serve --port $(PORT))
 # Touched after an installation, so that the next one waits until pyproject.toml changes.
 EXAMPLE_INSTALLED := $(VENV)/example-installed
 DEV_INSTALLED     := $(VENV)/dev-installed
+E2E_INSTALLED     := $(VENV)/e2e-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-alibaba test lint types clean free-port
+.PHONY: help demo demo-alibaba test e2e lint types clean free-port
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: PYTHON=$(PYTHON) (makes $(VENV)), PORT=$(PORT), SERVE=0 (demos stop after their tables)"
 
@@ -43,6 +44,10 @@ demo-alibaba: free-port $(EXAMPLE_INSTALLED) ## Have the same pictures judged by
 
 test: $(DEV_INSTALLED) ## Run the tests on SQLite
 	@$(BIN)/python -m pytest
+
+e2e: $(E2E_INSTALLED) ## Run the tests that need a browser, the Chromium of this machine
+	@$(BIN)/python -m tests.e2e.chromium
+	@$(BIN)/python -m pytest tests/e2e
 
 lint: $(DEV_INSTALLED) ## Check style and format
 	@$(BIN)/ruff check .
@@ -76,3 +81,8 @@ $(DEV_INSTALLED): pyproject.toml | $(BIN)/python
 	@echo "Installing django-imgmod with what the tests need (a minute or two the first time)"
 	@$(PIP) install --editable ".[dev]"
 	@touch $@ $(EXAMPLE_INSTALLED)
+
+$(E2E_INSTALLED): pyproject.toml | $(DEV_INSTALLED)
+	@echo "Installing Playwright, without a browser"
+	@$(PIP) install --editable ".[e2e]"
+	@touch $@

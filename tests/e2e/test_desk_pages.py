@@ -1,0 +1,292 @@
+"""Every page of the review desk: accessible in every look, and deaf to hostile words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Dialog, Page, expect
+
+from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
+from django_imgmod.models import Appeal, Decision, DetectedLabel, ModerationRecord
+from django_imgmod.services.review.batches import Seen, decide_batch
+from tests.hostapp.models import OwnedPhoto
+from tests.review.moderating import now
+from tests.review.pictures import drawing, upload
+
+from .browsing import DARK, PHONE, ZOOMED, Browsing, Look, assert_accessible, assert_fits, take_screenshot
+from .moderating import (
+    DESK,
+    ESCALATED,
+    FIRST,
+    GRID,
+    PREFERENCES,
+    STATISTICS,
+    card,
+    detected,
+    heading,
+    name_of,
+    press,
+    shows,
+    start,
+    uploaded,
+)
+
+pytestmark = pytest.mark.usefixtures("everything_waits")
+
+LOOKS: dict[str, tuple[Look, ...]] = {
+    "light": (),
+    "dark": (DARK,),
+    "phone": (PHONE,),
+    "dark-phone": (PHONE, DARK),
+    "zoomed": (ZOOMED,),
+}
+in_every_look = pytest.mark.parametrize("looks", LOOKS.values(), ids=LOOKS)
+
+
+@pytest.fixture
+def is_in_order(request: pytest.FixtureRequest) -> Callable[[Page], None]:
+    """Return a function that fails where a page, as it is right now, is not accessible or too wide."""
+    numbers = count(1)
+
+    def check(page: Page) -> None:
+        take_screenshot(page, f"{request.node.name}-{next(numbers)}")
+        assert_accessible(page)
+        assert_fits(page)
+
+    return check
+
+
+def decide(user: User, record: ModerationRecord, outcome: Outcome, **words: str) -> None:
+    decide_batch(user, [Seen(record.public_id, now(record).version)], outcome, **words, using="default")
+
+
+@pytest.fixture
+def moderator(site: str, staff: Callable[..., User]) -> User:
+    return staff(FIRST, ESCALATED)
+
+
+@pytest.fixture
+def full_desk(everything_waits: None, moderator: User, staff: Callable[..., User]) -> ModerationRecord:
+    """Fill every part of every page, and return the record whose card comes first."""
+    owner = staff()
+    for number, outcome in enumerate((Outcome.BLOCK, Outcome.PASS)):
+        decide(moderator, uploaded(number, detected("ad_text", 31)), outcome)
+    labels = (
+        detected("sexual_nudity", 97.5, description="Seen beyond doubt", risk_level=RiskLevel.HIGH),
+        detected("violence_weapon", None),
+        detected("ad_text", 12, risk_level=RiskLevel.LOW),
+    )
+    # Twice the same picture but for its bytes, and like one that was blocked.
+    first, _second = (
+        uploaded(0, *labels, risk_level=RiskLevel.HIGH, owner=owner, file=upload(drawing(0), image_format=image_format))
+        for image_format in ("WEBP", "JPEG")
+    )
+    for number in range(2, 8):
+        uploaded(number, detected("sexual_nudity", 50 + number, risk_level=RiskLevel.LOW), risk_level=RiskLevel.LOW)
+    return first
+
+
+class TestLooks:
+    @in_every_look
+    def test_desk_is_accessible(
+        self,
+        browsing: Browsing,
+        full_desk: ModerationRecord,
+        moderator: User,
+        is_in_order: Callable[[Page], None],
+        looks: tuple[Look, ...],
+    ) -> None:
+        page = browsing.open(DESK, *looks, user=moderator)
+        is_in_order(page)
+        start(page)
+        shows(page, full_desk)
+        expect(card(page)).to_contain_text("2 uploads")
+        expect(card(page)).to_contain_text("that you blocked")
+        is_in_order(page)
+        page.keyboard.down(" ")
+        press(page, "9", "b")
+        is_in_order(page)
+        press(page, "Escape")
+        page.keyboard.up(" ")
+        press(page, "0", "a")
+        expect(page.locator("#imgmod-notice")).to_contain_text("Passed")
+        is_in_order(page)
+        press(page, "?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        is_in_order(page)
+        press(page, "Escape")
+        page.get_by_text("Filter and order").click()
+        is_in_order(page)
+
+    @in_every_look
+    def test_other_pages_are_accessible(
+        self,
+        browsing: Browsing,
+        full_desk: ModerationRecord,
+        moderator: User,
+        is_in_order: Callable[[Page], None],
+        looks: tuple[Look, ...],
+    ) -> None:
+        page = browsing.open(f"{DESK}?lane=appealed", *looks, user=moderator)
+        expect(heading(page)).to_have_text("Nothing waits")
+        is_in_order(page)
+        page.goto(GRID)
+        expect(page.get_by_role("checkbox")).to_have_count(6)
+        page.keyboard.press("v")
+        is_in_order(page)
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        is_in_order(page)
+        page.goto(STATISTICS)
+        is_in_order(page)
+        page.goto(PREFERENCES)
+        is_in_order(page)
+
+    def test_fit_from_right_to_left(
+        self,
+        browsing: Browsing,
+        full_desk: ModerationRecord,
+        moderator: User,
+        is_in_order: Callable[[Page], None],
+        right_to_left: None,
+    ) -> None:
+        page = browsing.open(DESK, PHONE, user=moderator)
+        page.locator(".imgmod-start").click()
+        shows(page, full_desk)
+        is_in_order(page)
+        for path in (GRID, STATISTICS, PREFERENCES):
+            page.goto(path)
+            is_in_order(page)
+
+
+class TestGrid:
+    def test_is_decided_by_keyboard(self, browsing: Browsing, moderator: User, staff: Callable[..., User]) -> None:
+        records = [uploaded(number, risk_level=RiskLevel.LOW) for number in range(5)]
+        page = browsing.open(GRID, user=moderator)
+        boxes = page.get_by_role("checkbox")
+        boxes.first.focus()
+        press(page, "ArrowRight", "x", "ArrowRight", " ")
+        expect(boxes.nth(1)).to_be_checked()
+        expect(boxes.nth(2)).to_be_checked()
+        page.keyboard.down("v")
+        expect(page.locator("img.imgmod-seen")).to_have_count(1)
+        page.keyboard.up("v")
+        expect(page.locator("img.imgmod-seen")).to_have_count(0)
+        # A colleague was faster with the first.
+        colleague = staff(FIRST)
+        decide(colleague, records[0], Outcome.BLOCK, reason_code="hate")
+        press(page, "d")
+        press(page, "Enter")
+        told = page.locator(".messagelist")
+        expect(told).to_contain_text("4 pictures were decided")
+        expect(told).to_contain_text(name_of(records[0]))
+        assert [now(record).status for record in records] == [
+            Status.BLOCKED,
+            Status.BLOCKED,
+            Status.BLOCKED,
+            Status.PASSED,
+            Status.PASSED,
+        ]
+        assert [decision.decided_by for decision in records[0].decisions.all()] == [colleague]
+        page.get_by_role("button", name=re.compile("Undo.*Blocked")).click()
+        expect(told).to_contain_text("2 decisions were taken back")
+        assert [now(record).status for record in records[1:3]] == [Status.IN_REVIEW] * 2
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onfocus='alert(1)' autofocus='",
+    "</textarea></template><script>alert(1)</script>",
+    "{{ 7|add:7 }}{% debug %}",
+    "javascript:alert(1)",
+    "&lt;b&gt; &amp; <b>bold</b>",
+    "\u202egnp.exe",
+    "]]><!-- --><style>*{display:none}</style>",
+    "%s %(file)s {0} ${alert(1)}",
+    "\u2066isolated\u2069 \u0645\u0631\u062d\u0628\u0627 <a href='//evil.example'>here</a>",
+)
+
+
+@pytest.fixture
+def hostile(
+    everything_waits: None, staff: Callable[..., User], media_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[ModerationRecord]:
+    """Let records say what no provider, storage or editor should write, and some would."""
+    monkeypatch.setattr(OwnedPhoto, "__str__", lambda photo: photo.title)
+    owner = staff()
+    records = [uploaded(number, risk_level=RiskLevel.LOW, owner=owner) for number in range(len(HOSTILE))]
+    for record, words in zip(records, HOSTILE, strict=True):
+        file = media_root / words
+        file.parent.mkdir(parents=True, exist_ok=True)
+        (media_root / record.file_name).rename(file)
+        ModerationRecord.objects.filter(pk=record.pk).update(top_label=words, reason=words, file_name=words)
+        DetectedLabel.objects.filter(record=record).update(label=words, description=words, source=words)
+        OwnedPhoto.objects.filter(pk=record.object_id).update(title=words)
+    return records
+
+
+def dialogs_of(page: Page) -> list[str]:
+    """Return what the page will have asked in dialogs."""
+    asked: list[str] = []
+
+    def note(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
+    return asked
+
+
+class TestHostileWords:
+    def test_are_shown_as_they_are(self, browsing: Browsing, moderator: User, hostile: list[ModerationRecord]) -> None:
+        page = browsing.open(DESK, user=moderator)
+        dialogs = dialogs_of(page)
+        start(page)
+        for words in HOSTILE:
+            shown = card(page)
+            expect(shown).to_contain_text(words)
+            for part in (".imgmod-labels", "#imgmod-heading", ".imgmod-facts"):
+                expect(shown.locator(part)).to_contain_text(words)
+            # Nothing was added to the page but what the desk's own templates have in it.
+            expect(shown.locator("script, style, svg, iframe, b, [onerror], [onload], [onfocus]")).to_have_count(0)
+            press(page, "9", "b")
+            page.keyboard.insert_text(words)
+            press(page, "Enter")
+            expect(page.locator("#imgmod-last")).to_contain_text("Blocked")
+        expect(heading(page)).to_have_text("Nothing waits")
+        assert sorted(Decision.objects.values_list("comment", flat=True)) == sorted(HOSTILE)
+
+        # The editor is no kinder.
+        first = Decision.objects.order_by("pk").first()
+        assert first
+        record = first.record
+        for path in (STATISTICS, f"/admin/django_imgmod/moderationrecord/{record.pk}/change/"):
+            page.goto(path)
+        expect(page.locator("#content")).to_contain_text(first.comment)
+        assert not dialogs
+
+    def test_are_shown_as_they_are_in_the_grid_and_in_appeals(
+        self, browsing: Browsing, moderator: User, hostile: list[ModerationRecord]
+    ) -> None:
+        page = browsing.open(GRID, user=moderator)
+        dialogs = dialogs_of(page)
+        for number, words in enumerate(HOSTILE):
+            expect(page.locator(".imgmod-cell").nth(number)).to_contain_text(words)
+        page.goto(STATISTICS)
+        ModerationRecord.objects.update(lane=Lane.APPEALED)
+        for record, words in zip(hostile, HOSTILE, strict=True):
+            Appeal.objects.create(record=record, text=words)
+        page.goto(f"{DESK}?lane=appealed")
+        start(page)
+        for words in HOSTILE:
+            expect(page.locator(".imgmod-appeal")).to_contain_text(words)
+            press(page, "a")
+        expect(heading(page)).to_have_text("Nothing waits")
+        assert not dialogs

@@ -1,0 +1,236 @@
+"""The picture at the desk: veiled at rest, seen while it is held, and each look counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from PIL import Image
+from playwright.sync_api import CDPSession, Locator, Page, expect
+
+from django_imgmod.models import ModerationRecord
+from django_imgmod.services.review.exposure import revealed_today
+from tests.review.pictures import drawing, upload
+
+from .browsing import PHONE, Browsing
+from .moderating import DESK, detected, eventually, heading, press, shows, start, uploaded
+
+pytestmark = pytest.mark.usefixtures("everything_waits")
+
+GREY = re.compile(r"grayscale\(1\)|grayscale\(100%\)")
+
+
+def look(page: Page) -> Locator:
+    return page.locator(".imgmod-look")
+
+
+def is_veiled(page: Page) -> None:
+    """Expect nothing on the page in which anything could be recognised."""
+    picture = look(page).locator("img")
+    expect(picture).to_have_count(1)
+    expect(picture).to_have_js_property("complete", value=True)
+    longest = picture.evaluate("picture => Math.max(picture.naturalWidth, picture.naturalHeight)")
+    assert 0 < longest <= 24
+
+
+def is_shown(page: Page, *, in_colour: bool = False, width: int = 240) -> None:
+    """Expect the picture itself to be what is seen."""
+    picture = look(page).locator("img.imgmod-seen")
+    expect(picture).to_be_visible()
+    expect(picture).to_have_js_property("naturalWidth", width)
+    filters = expect(picture)
+    (filters.not_to_have_css if in_colour else filters.to_have_css)("filter", GREY)
+
+
+def centre_of(locator: Locator) -> tuple[float, float]:
+    locator.scroll_into_view_if_needed()
+    box = locator.bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
+    fingers = [{"x": x, "y": y} for x, y in points]
+    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+
+def counts(page: Page, user: User, count: int) -> None:
+    eventually(page, lambda: revealed_today(user) == count)
+
+
+@pytest.fixture
+def record() -> ModerationRecord:
+    return uploaded(1)
+
+
+@pytest.fixture
+def following(record: ModerationRecord) -> ModerationRecord:
+    return uploaded(2)
+
+
+class TestHolding:
+    def test_space_shows_as_long_as_it_is_held(
+        self, browsing: Browsing, reviewer: User, record: ModerationRecord, following: ModerationRecord
+    ) -> None:
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        shows(page, record)
+        is_veiled(page)
+        page.keyboard.down(" ")
+        is_shown(page)
+        press(page, "c")
+        is_shown(page, in_colour=True)
+        press(page, "c")
+        is_shown(page)
+        press(page, "c")
+        page.keyboard.up(" ")
+        is_veiled(page)
+
+        # Colour has to be asked for anew each time.
+        page.keyboard.down(" ")
+        is_shown(page)
+        page.evaluate("window.dispatchEvent(new Event('blur'))")
+        is_veiled(page)
+        page.keyboard.up(" ")
+
+        # The next card begins hidden, whatever is still held.
+        page.keyboard.down(" ")
+        is_shown(page)
+        press(page, "b")
+        shows(page, following)
+        is_veiled(page)
+        page.keyboard.up(" ")
+        is_veiled(page)
+
+        # The same picture twice is one, and what was not looked at is none.
+        page.goto("/admin/")
+        counts(page, reviewer, 1)
+
+    def test_space_on_a_button_presses_that_button(
+        self, browsing: Browsing, reviewer: User, record: ModerationRecord
+    ) -> None:
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        page.get_by_role("button", name="Keys").focus()
+        press(page, " ")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        is_veiled(page)
+
+    def test_pointer_shows_as_long_as_it_is_held(
+        self, browsing: Browsing, reviewer: User, record: ModerationRecord
+    ) -> None:
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        is_veiled(page)
+        for held in (look(page), page.get_by_role("button", name="Hold to look")):
+            page.mouse.move(*centre_of(held))
+            is_veiled(page)
+            page.mouse.down()
+            is_shown(page)
+            # Wherever it is let go.
+            page.mouse.move(5, 5)
+            page.mouse.up()
+            is_veiled(page)
+        page.goto("/admin/")
+        counts(page, reviewer, 1)
+
+    def test_finger_shows_as_long_as_it_is_held(
+        self, browsing: Browsing, reviewer: User, record: ModerationRecord
+    ) -> None:
+        page = browsing.open(DESK, PHONE, user=reviewer)
+        page.get_by_role("button", name="Start").tap()
+        is_veiled(page)
+        session = page.context.new_cdp_session(page)
+        for held in (look(page), page.get_by_role("button", name="Hold to look")):
+            touch(session, "touchStart", centre_of(held))
+            is_shown(page)
+            touch(session, "touchEnd")
+            is_veiled(page)
+        page.goto("/admin/")
+        counts(page, reviewer, 1)
+
+    def test_a_tool_that_cannot_hold_presses_twice(
+        self, browsing: Browsing, reviewer: User, record: ModerationRecord
+    ) -> None:
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        button = page.get_by_role("button", name="Hold to look")
+        button.focus()
+        press(page, "Enter")
+        is_shown(page)
+        expect(button).to_have_attribute("aria-pressed", "true")
+        press(page, "Enter")
+        is_veiled(page)
+        expect(button).to_have_attribute("aria-pressed", "false")
+
+    def test_large_is_larger(self, browsing: Browsing, reviewer: User) -> None:
+        uploaded(1, file=upload(drawing(1).resize((1000, 750))))
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        page.keyboard.down(" ")
+        is_shown(page, width=320)
+        press(page, "x")
+        is_shown(page, width=1000)
+        page.keyboard.up(" ")
+        is_veiled(page)
+
+
+class TestAtRest:
+    def test_what_is_harmless_is_not_veiled(self, browsing: Browsing, reviewer: User) -> None:
+        uploaded(1, detected("qrcode"))
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        is_shown(page, in_colour=True)
+
+    def test_an_animation_stands_still_and_marks_its_frames(
+        self, browsing: Browsing, reviewer: User, animation: Callable[..., ContentFile[bytes]]
+    ) -> None:
+        uploaded(1, detected("sexual_nudity", 91, frame_index=2), file=animation())
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        is_veiled(page)
+        expect(page.locator(".imgmod-words")).to_contain_text("frame 3")
+        page.get_by_role("button", name="Frame 3").click()
+        is_veiled(page)
+        heading(page).focus()
+        page.keyboard.down(" ")
+        is_shown(page)
+        assert shown_colour(page) == "blue"
+        page.keyboard.up(" ")
+        is_veiled(page)
+
+
+@pytest.fixture
+def animation() -> Callable[..., ContentFile[bytes]]:
+    """Return a function that draws an animation of a red, a green and a blue frame."""
+
+    def draw() -> ContentFile[bytes]:
+        frames = [Image.new("RGB", (240, 180), colour) for colour in ("red", "green", "blue")]
+        output = BytesIO()
+        frames[0].save(output, "GIF", save_all=True, append_images=frames[1:], duration=50, loop=0)
+        return ContentFile(output.getvalue(), name="moving.gif")
+
+    return draw
+
+
+def shown_colour(page: Page) -> str:
+    """Return which of red, green and blue the picture that is shown has most of."""
+    return str(
+        look(page)
+        .locator("img.imgmod-seen")
+        .evaluate(
+            """async picture => {
+                await picture.decode();
+                const canvas = document.createElement("canvas");
+                canvas.width = canvas.height = 1;
+                const context = canvas.getContext("2d");
+                context.drawImage(picture, 0, 0, 1, 1);
+                const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+                return red > green && red > blue ? "red" : green > blue ? "green" : "blue";
+            }"""
+        )
+    )
