@@ -29,9 +29,12 @@ def send(number: signal.Signals) -> None:
 
 @pytest.fixture(autouse=True)
 def handlers_are_restored():
+    # Of a process in the background of a shell, SIGINT may be ignored.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(number) for number in STOP_SIGNALS]
     yield
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
+    signal.signal(signal.SIGINT, inherited)
 
 
 @pytest.fixture
