@@ -70,6 +70,8 @@ def check_settings() -> list[CheckMessage]:
         *_error_of(dispatcher_class, "imgmod.E005", "Name a dispatcher of django_imgmod.dispatch or one of your own."),
         *_error_of(lambda: imgmod_settings.shows_unrecorded, "imgmod.E006", 'Choose "hide" or "show".'),
         *_error_of(lambda: imgmod_settings.review, "imgmod.E009", f"Correct the entry. {DOCS}"),
+        *_error_of(lambda: imgmod_settings.editors, "imgmod.E013", f"Correct the entry. {DOCS}"),
+        *_error_of(lambda: imgmod_settings.placeholder, "imgmod.E014", f"Correct the entry. {DOCS}"),
         *_check_callback_base_url(),
     ]
 

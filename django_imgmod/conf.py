@@ -8,7 +8,7 @@ same table.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from inspect import isabstract
@@ -17,13 +17,13 @@ from typing import Any, Final, TypeVar
 from django.conf import settings as django_settings
 from django.utils.module_loading import import_string
 
+from .editing import EditorOptions, parse_editors
 from .exceptions import ImgmodConfigurationError
 from .policy import Policy, parse_policy
 from .reviewing import ReviewOptions, parse_review
 
 ALL_FIELDS: Final = "__all__"
 DEFAULT_ALIAS: Final = "default"
-FIELD_OPTIONS: Final = ("provider", "policy", "uploader")
 PROVIDER_OPTIONS: Final = ("BACKEND", "OPTIONS", "PRICE_PER_1000")
 # As much as a record has room for.
 MAX_NAME_LENGTH: Final = 50
@@ -50,7 +50,8 @@ SETTINGS: Final[Mapping[str, SettingSpec]] = {
     "FIELDS": SettingSpec(
         (str, Sequence, Mapping),
         ALL_FIELDS,
-        '"__all__", a list of "app.Model.field", or a dict of them with {"provider": …, "policy": …, "uploader": …}',
+        '"__all__", a list of "app.Model.field", or a dict of them with {"provider": …, "policy": …, "uploader": …, '
+        '"keep_last_accepted": …}',
     ),
     "EXCLUDE": SettingSpec((Sequence,), (), 'a list of "app.Model" or "app.Model.field"'),
     "POLICIES": SettingSpec((Mapping,), {DEFAULT_ALIAS: {}}, "a dict of policies by name"),
@@ -59,6 +60,10 @@ SETTINGS: Final[Mapping[str, SettingSpec]] = {
     ),
     "CALLBACK_BASE_URL": SettingSpec(
         (str, type(None)), None, 'the site\'s own address, such as "https://site.example", or None'
+    ),
+    "EDITORS": SettingSpec((Mapping,), {}, "a dict of what editors are told"),
+    "PLACEHOLDER": SettingSpec(
+        (str,), "django_imgmod/placeholder.svg", "the name of a static file, or a web address, of a picture"
     ),
     "REVIEW": SettingSpec((Mapping,), {}, "a dict of what the review desk is to be like"),
     "UNRECORDED": SettingSpec((str,), "hide", '"hide" or "show"'),
@@ -139,7 +144,7 @@ class Settings:
         return frozenset(name for name, policy in self.policies.items() if policy.is_shadow)
 
     @property
-    def fields(self) -> dict[str, Mapping[str, str]]:
+    def fields(self) -> dict[str, Mapping[str, Any]]:
         """``FIELDS`` in its longest form: options by "app.Model.field", or by ``ALL_FIELDS`` for all others."""
         value = self.value("FIELDS")
         if isinstance(value, Mapping):
@@ -157,6 +162,18 @@ class Settings:
         value = self.value("EXCLUDE")
         _require_strings("EXCLUDE", value)
         return frozenset(value)
+
+    @property
+    def editors(self) -> EditorOptions:
+        return parse_editors(self.value("EDITORS"))
+
+    @property
+    def placeholder(self) -> str:
+        """What is shown in the place of a picture that may not be: the name of a static file, or a web address."""
+        value = self.value("PLACEHOLDER")
+        if not value:
+            raise ImgmodConfigurationError(f'IMGMOD["PLACEHOLDER"] must be {SETTINGS["PLACEHOLDER"].meaning}.')
+        return str(value)
 
     @property
     def review(self) -> ReviewOptions:
@@ -192,25 +209,35 @@ def _require_path(where: str, path: object) -> None:
         raise ImgmodConfigurationError(f'{where} must be a string, such as "owner" or "album__owner", not {path!r}.')
 
 
+def _require_flag(where: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ImgmodConfigurationError(f"{where} must be True or False, not {value!r}.")
+
+
 def _require_strings(key: str, entries: Iterable[object]) -> None:
     for entry in entries:
         if not isinstance(entry, str):
             raise ImgmodConfigurationError(f'IMGMOD["{key}"] must be {SETTINGS[key].meaning}; {entry!r} is no string.')
 
 
-def _field_options(label: str, options: object) -> Mapping[str, str]:
+_OPTION_CHECKS: Final[Mapping[str, Callable[[str, object], None]]] = {
+    "provider": _require_name,
+    "policy": _require_name,
+    "uploader": _require_path,
+    "keep_last_accepted": _require_flag,
+}
+
+
+def _field_options(label: str, options: object) -> Mapping[str, Any]:
     where = f'IMGMOD["FIELDS"]["{label}"]'
     if not isinstance(options, Mapping):
         raise ImgmodConfigurationError(f"{where} must be a dict, not {options!r}.")
-    if unknown := [key for key in options if key not in FIELD_OPTIONS]:
+    if unknown := [key for key in options if key not in _OPTION_CHECKS]:
         raise ImgmodConfigurationError(
-            f"{where} has unknown keys: {', '.join(map(repr, unknown))}. Known are: {', '.join(FIELD_OPTIONS)}."
+            f"{where} has unknown keys: {', '.join(map(repr, unknown))}. Known are: {', '.join(_OPTION_CHECKS)}."
         )
-    for key, name in options.items():
-        if key == "uploader":
-            _require_path(f'{where}["{key}"]', name)
-        else:
-            _require_name(f'{where}["{key}"]', name)
+    for key, value in options.items():
+        _OPTION_CHECKS[key](f'{where}["{key}"]', value)
     return options
 
 

@@ -60,6 +60,8 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Of these the width becomes the height.
+_SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +186,16 @@ def opened(
 
 
 def read_facts(content: bytes) -> ImageFacts:
-    """Return what the header of an image says, without decoding it; empty facts where it is none."""
+    """
+    Return what the header of an image says, without decoding it; empty facts where it is none.
+
+    Width and height are those of the upright picture, as browsers show it.
+    """
     if _icon_pixels(content) > MAX_PIXELS:
         return ImageFacts()
     try:
         with Image.open(io.BytesIO(content), formats=MORE_FORMATS) as image:
-            width, height = image.size
+            width, height = reversed(image.size) if _orientation(image) in _SIDEWAYS else image.size
             return ImageFacts(
                 image_format=image.format or "",
                 width=width,

@@ -38,6 +38,8 @@ class WatchedField:
     policy: str = DEFAULT_ALIAS
     uploader: str = ""
     """Where a row names its uploader, as in a query: ``owner``, ``album__owner``. Empty where nobody is named."""
+    keep_last_accepted: bool = False
+    """Whether the picture that was passed last stays live while the one that replaced it is not."""
 
     @property
     def label(self) -> str:
@@ -83,7 +85,11 @@ def key_field_of(model: type[models.Model]) -> models.Field[Any, Any]:
 
 
 def moderate(
-    *field_names: str, provider: str = DEFAULT_ALIAS, policy: str = DEFAULT_ALIAS, uploader: str = ""
+    *field_names: str,
+    provider: str = DEFAULT_ALIAS,
+    policy: str = DEFAULT_ALIAS,
+    uploader: str = "",
+    keep_last_accepted: bool | None = None,
 ) -> Callable[[M], M]:
     """
     Watch image fields of the decorated model.
@@ -91,14 +97,20 @@ def moderate(
     Fields named here are watched whatever ``IMGMOD["FIELDS"]`` says; an entry there overrides what is said here, and
     ``IMGMOD["EXCLUDE"]`` has the last word. Decorate the model that defines the field, which may be abstract.
     ``uploader`` says where a row names the user who uploaded, as in a query: "owner", "album__owner"; "pk" where the
-    row is the user. Names that do not exist are reported by system checks (imgmod.E021, imgmod.E027). Raises
-    ``TypeError`` where no field is named.
+    row is the user. ``keep_last_accepted`` lets the picture that was passed last stay live while the one that replaced
+    it is not. Names that do not exist are reported by system checks (imgmod.E021, imgmod.E027). Raises ``TypeError``
+    where no field is named.
     """
     if not field_names or not all(isinstance(name, str) for name in field_names):
         raise TypeError('@moderate needs the names of the fields to watch: @moderate("image").')
 
     def declare(model: M) -> M:
-        options = {"provider": provider, "policy": policy, **({"uploader": uploader} if uploader else {})}
+        options: dict[str, Any] = {"provider": provider, "policy": policy}
+        # What is not said here is left to IMGMOD["FIELDS"]["__all__"].
+        if uploader:
+            options["uploader"] = uploader
+        if keep_last_accepted is not None:
+            options["keep_last_accepted"] = keep_last_accepted
         setattr(model, _DECLARED, {**_declared(model), **dict.fromkeys(field_names, options)})
         return model
 
@@ -147,7 +159,7 @@ def _resolve(field: models.FileField) -> WatchedField | None:
         return None
     configured = imgmod_settings.fields
     declared = _declared(owner)
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     if isinstance(field, models.ImageField):
         options |= configured.get(ALL_FIELDS, {})
     options |= declared.get(field.name, {})

@@ -20,6 +20,7 @@ LAYERS = {
     "results": 0,
     "perceptual": 1,
     "redaction": 1,
+    "editing": 1,
     "reviewing": 1,
     "seeds": 1,
     "clock": 1,

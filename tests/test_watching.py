@@ -412,9 +412,9 @@ class TestStatements:
     def test_unchanged_adds_one_select(self, photo):
         assert self.added(photo.save) == ["SELECT"]
 
-    def test_replace_adds_three(self, photo, picture):
+    def test_replace_adds_four(self, photo, picture):
         photo.image = picture(2)
-        assert self.added(photo.save) == ["SELECT", "UPDATE", "INSERT"]
+        assert self.added(photo.save) == ["SELECT", "UPDATE", "SELECT", "INSERT"]
 
     def test_delete_adds_one_update(self, photo):
         assert self.added(photo.delete) == ["UPDATE"]

@@ -120,11 +120,17 @@ class ModerationRecord(models.Model):
     )
 
     file_name = models.TextField(_("file name"))
+    last_accepted_name = models.TextField(  # noqa: DJ001 - no default on MySQL
+        _("last accepted file"),
+        blank=True,
+        null=True,
+        help_text=_("The file of this field that was passed last before this one took its place."),
+    )
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     perceptual_hash = models.CharField(_("perceptual hash"), max_length=80, blank=True)
     image_format = models.CharField(_("format"), max_length=20, blank=True)
-    width = models.PositiveIntegerField(_("width"), null=True, blank=True, help_text=_("In pixels, as stored."))
-    height = models.PositiveIntegerField(_("height"), null=True, blank=True, help_text=_("In pixels, as stored."))
+    width = models.PositiveIntegerField(_("width"), null=True, blank=True, help_text=_("In pixels, upright."))
+    height = models.PositiveIntegerField(_("height"), null=True, blank=True, help_text=_("In pixels, upright."))
     byte_count = models.PositiveBigIntegerField(_("size in bytes"), null=True, blank=True)
     frame_count = models.PositiveIntegerField(_("frames"), null=True, blank=True)
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, router, transaction
-from django.db.models import F
+from django.db.models import Case, F, When
 from django.utils import timezone
 
 from ..choices import Status
@@ -166,9 +166,10 @@ def _write_once(target: Target, name: str, *, has_record: bool) -> None:
             open_record(target, name)
         return
     with transaction.atomic(using=target.record_db, savepoint=False):
-        _supersede(ModerationRecord.objects.using(target.record_db).filter(current_key=target.key))
+        records = ModerationRecord.objects.using(target.record_db)
+        is_superseded = bool(_supersede(records.filter(current_key=target.key)))
         if name:
-            open_record(target, name)
+            open_record(target, name, last_accepted_name=_last_accepted_name(target, name) if is_superseded else None)
 
 
 def _content_type_id(target: Target) -> int:
@@ -176,9 +177,27 @@ def _content_type_id(target: Target) -> int:
     return content_types.get_for_model(target.watched.model).pk
 
 
-def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
-    """Supersede what ``records`` selects: allowed from every other status, so it needs no look at each."""
-    records.update(
+def _last_accepted_name(target: Target, name: str) -> str | None:
+    """
+    Return the file that was passed last, as the record says that was just superseded.
+
+    Not one of the same name: whatever is stored under it is what was just saved.
+    """
+    records = ModerationRecord.objects.using(target.record_db)
+    of_field = records.filter(
+        content_type_id=_content_type_id(target), object_id=target.object_id, field_name=target.watched.name
+    )
+    last_accepted_name = of_field.order_by("-pk").values_list("last_accepted_name", flat=True).first()
+    return None if last_accepted_name == name else last_accepted_name
+
+
+def _supersede(records: models.QuerySet[ModerationRecord]) -> int:
+    """
+    Supersede what ``records`` selects, return how many: allowed from every other status, so it needs no look at each.
+    """
+    return records.update(
+        # First: MySQL takes the columns in this order, and reads what it has just written.
+        last_accepted_name=Case(When(status=Status.PASSED, then=F("file_name")), default=F("last_accepted_name")),
         status=Status.SUPERSEDED,
         current_key=None,
         settled_at=timezone.now(),
@@ -190,7 +209,9 @@ def _supersede(records: models.QuerySet[ModerationRecord]) -> None:
     )
 
 
-def open_record(target: Target, name: str, *, is_shadow: bool = False) -> uuid.UUID:
+def open_record(
+    target: Target, name: str, *, is_shadow: bool = False, last_accepted_name: str | None = None
+) -> uuid.UUID:
     """Insert a pending record of a file, unless the field has a current one; return its public id. Wakes nobody."""
     public_id = uuid.uuid4()
     insert_unless_current(
@@ -201,6 +222,7 @@ def open_record(target: Target, name: str, *, is_shadow: bool = False) -> uuid.U
         field_name=target.watched.name,
         current_key=target.key,
         file_name=name,
+        last_accepted_name=last_accepted_name,
         provider=target.watched.provider,
         policy=target.watched.policy,
         is_shadow=is_shadow,

@@ -100,7 +100,12 @@ def retry(record: ModerationRecord, target: Target) -> uuid.UUID | None:
     try:
         with transaction.atomic(using=record._state.db):
             change_status(record, Status.SUPERSEDED)
-            public_id = open_record(target, record.file_name, is_shadow=record.is_shadow)
+            public_id = open_record(
+                target,
+                record.file_name,
+                is_shadow=record.is_shadow,
+                last_accepted_name=record.last_accepted_name,
+            )
     except RecordConflict as conflict:
         logger.info("retry=overtaken record=%s %s", record.public_id, conflict)
         return None
