@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TypeVar, cast
+from collections.abc import Iterable
+from itertools import product
+from typing import TypeVar
 
-from django.contrib.contenttypes.models import ContentType
-from django.db import connections, models, router
-from django.db.models import Exists, Expression, OuterRef, Q, Value
-from django.db.models.functions import Cast, Concat, Substr
+from django.db import models, router
 
 from .choices import Status
-from .conf import MAX_KEY_LENGTH, imgmod_settings
 from .exceptions import ImgmodConfigurationError
 from .models import ModerationRecord
-from .registry import WatchedField, get_watched_field, key_field_of
+from .registry import WatchedField, get_watched_field, watched_fields
 from .services import intake
+from .services.showing import visibility
+from .services.showing.pictures import Picture, picture_of
+from .services.showing.records import Image, find_records, is_record_visible, prefetch_records
+
+__all__ = [
+    "Picture",
+    "filter_visible",
+    "image_picture",
+    "image_record",
+    "image_records",
+    "image_status",
+    "is_image_visible",
+    "is_record_visible",
+    "moderate_image",
+    "prefetch_images",
+]
 
 M = TypeVar("M", bound=models.Model)
 
@@ -29,7 +42,7 @@ def image_record(obj: models.Model, field_name: str) -> ModerationRecord | None:
 
     One query. Raises ``ImgmodConfigurationError`` for a field that is not watched, as all functions here do.
     """
-    return image_records([obj], field_name).get(obj.pk)
+    return find_records([Image(obj, _watched(type(obj), field_name))])[0]
 
 
 def image_records(objects: Iterable[M], field_name: str) -> dict[object, ModerationRecord]:
@@ -44,26 +57,34 @@ def image_records(objects: Iterable[M], field_name: str) -> dict[object, Moderat
     watched = _watched(type(objects[0]), field_name)
     if others := {type(obj).__name__ for obj in objects if _watched(type(obj), field_name) != watched}:
         raise ValueError(f"image_records() takes objects of one model, not of {watched.label} and {', '.join(others)}.")
-    by_object_id = {watched.object_id(obj): obj for obj in objects}
-    using = router.db_for_read(ModerationRecord, instance=objects[0])
-    records = ModerationRecord.objects.using(using)
-    found = _of_their_files(watched, by_object_id, records.for_field(watched.model, by_object_id, field_name))
-    if imgmod_settings.shows_unrecorded and len(found) < len(by_object_id):
-        # What was recorded once is not unrecorded: an earlier record of that very file still counts.
-        missing = [object_id for object_id, obj in by_object_id.items() if obj.pk not in found]
-        found = _of_their_files(watched, by_object_id, records.for_images(watched.model, missing, field_name)) | found
-    return found
+    records = find_records([Image(obj, watched) for obj in objects])
+    return {obj.pk: record for obj, record in zip(objects, records, strict=True) if record is not None}
 
 
-def _of_their_files(
-    watched: WatchedField, by_object_id: Mapping[str, models.Model], records: Iterable[ModerationRecord]
-) -> dict[object, ModerationRecord]:
-    """By primary key, leaving out records of other files: they say nothing about the one that the object names."""
-    return {
-        by_object_id[record.object_id].pk: record
-        for record in records
-        if record.file_name == watched.file_name(by_object_id[record.object_id])
-    }
+def prefetch_images(objects: Iterable[M], *field_names: str) -> list[M]:
+    """
+    Return the objects of a page as a list, knowing what the template tags will ask of their images.
+
+    One query for all of them, whatever models they are of. Without ``field_names`` all watched fields are meant. What
+    is found stays with each object in memory, as with ``prefetch_related``: take objects of this very request.
+    """
+    objects = list(objects)
+    prefetch_records(
+        [
+            *(Image(obj, _watched(type(obj), name)) for obj, name in product(objects, field_names)),
+            *(Image(obj, watched) for obj in objects if not field_names for watched in watched_fields(type(obj))),
+        ]
+    )
+    return objects
+
+
+def image_picture(obj: models.Model, field_name: str) -> Picture | None:
+    """
+    Return what a page may show of an object's image: the image, or what stands in its place; None without a file.
+
+    One query, none after ``prefetch_images``.
+    """
+    return picture_of(Image(obj, _watched(type(obj), field_name)))
 
 
 def image_status(obj: models.Model, field_name: str) -> Status | None:
@@ -83,23 +104,6 @@ def is_image_visible(obj: models.Model, field_name: str) -> bool:
     return bool(_watched(type(obj), field_name).file_name(obj)) and is_record_visible(image_record(obj, field_name))
 
 
-def is_record_visible(record: ModerationRecord | None) -> bool:
-    """Return the same for a record that is at hand already; None stands for "no record"."""
-    if record is None:
-        return imgmod_settings.shows_unrecorded
-    if record.status == Status.PASSED:
-        return True
-    return record.is_current and (record.is_shadow or _is_shown_in_shadow(record))
-
-
-def _is_shown_in_shadow(record: ModerationRecord) -> bool:
-    """Whether the policy that the image's field has today, not the one it was judged by, only watches."""
-    content_type = ContentType.objects.db_manager(record._state.db).get_for_id(record.content_type_id)
-    model = content_type.model_class()
-    watched = get_watched_field(model, record.field_name) if model else None
-    return watched is not None and watched.policy in imgmod_settings.shadow_policies
-
-
 def filter_visible(queryset: models.QuerySet[M], field_name: str) -> models.QuerySet[M]:
     """
     Return the objects of ``queryset`` whose image may be shown, as ``is_image_visible`` says. One query.
@@ -107,25 +111,7 @@ def filter_visible(queryset: models.QuerySet[M], field_name: str) -> models.Quer
     Raises ``ImgmodConfigurationError`` where records are kept in another database than the objects: SQL cannot look
     into both. ``image_records`` can.
     """
-    watched = _watched(queryset.model, field_name)
-    # Asked once: a router may choose another replica each time.
-    using = queryset.db
-    _require_one_database(watched, using)
-    recorded = ModerationRecord.objects.filter(
-        content_type=ContentType.objects.db_manager(using).get_for_model(watched.model),
-        object_id=OuterRef("_imgmod_object_id"),
-        field_name=field_name,
-        file_name=OuterRef(field_name),
-    )
-    showing = recorded.current()
-    if watched.policy not in imgmod_settings.shadow_policies:
-        showing = showing.filter(Q(status=Status.PASSED) | Q(is_shadow=True))
-    may_show = Q(Exists(showing))
-    if imgmod_settings.shows_unrecorded:
-        may_show |= ~Q(Exists(recorded))
-    with_key = queryset.using(using).alias(_imgmod_object_id=_object_id_expression(watched.model, using))
-    has_no_file = Q(**{field_name: ""}) | Q(**{f"{field_name}__isnull": True})
-    return cast("models.QuerySet[M]", with_key.filter(may_show).exclude(has_no_file))
+    return visibility.filter_visible(queryset, _watched(queryset.model, field_name))
 
 
 def moderate_image(obj: models.Model, field_name: str) -> ModerationRecord | None:
@@ -140,34 +126,6 @@ def moderate_image(obj: models.Model, field_name: str) -> ModerationRecord | Non
     target = intake.target_of(watched, obj, using)
     intake.reopen(target)
     return ModerationRecord.objects.using(target.record_db).filter(current_key=target.key).first()
-
-
-def _object_id_expression(model: type[models.Model], using: str) -> Expression:
-    """
-    Return the SQL of ``registry.object_id_of``: a row's key as the text that its record names.
-
-    A UUID needs help where the database keeps it as 32 digits.
-    """
-    key = Cast(model._meta.pk.attname, models.CharField(max_length=MAX_KEY_LENGTH))
-    is_uuid = isinstance(key_field_of(model), models.UUIDField)
-    if not is_uuid or connections[using].features.has_native_uuid_field:
-        return key
-    groups = [Substr(key, start, length) for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
-    hyphenated = [part for group in groups for part in (Value("-"), group)][1:]
-    return Concat(*hyphenated, output_field=models.CharField(max_length=MAX_KEY_LENGTH))
-
-
-def _require_one_database(watched: WatchedField, using: str) -> None:
-    """By where both are written: what is read may come from a replica."""
-    instance = watched.model()
-    instance._state.db = using
-    object_db = router.db_for_write(watched.model, instance=instance)
-    record_db = intake.record_database(instance, using)
-    if object_db != record_db:
-        raise ImgmodConfigurationError(
-            f'Records of {watched.label} are kept in the database "{record_db}", the objects in "{object_db}". '
-            "Use image_records() and is_record_visible() instead."
-        )
 
 
 def _watched(model: type[models.Model], field_name: str) -> WatchedField:

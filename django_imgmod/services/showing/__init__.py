@@ -1,0 +1,1 @@
+"""What others than moderators see of an image: its place on a page, and what its editor may know."""
