@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import default_storage
 from django.db import connection, models
 from django.db.models import Value
@@ -51,6 +52,8 @@ def uploader_of(instance: models.Model) -> Any:
 
 
 def statements(call: Any) -> int:
+    # Asked for once a process, whichever test comes first.
+    ContentType.objects.get_for_model(OwnedPhoto)
     with CaptureQueriesContext(connection) as captured:
         call()
     return len(captured)
