@@ -25,6 +25,7 @@ from django.db.models import Expression, F, QuerySet
 
 from ..clock import DatabaseNow, now_sql
 from ..models import ModerationRecord
+from .prepared import Parameter, Prepared, Statement
 
 LEASE: Final = timedelta(minutes=5)
 _HOST: Final = socket.gethostname()[:40]
@@ -70,13 +71,19 @@ def begin(record: ModerationRecord) -> bool:
 
     Counted before anything is done: a picture that kills its worker leaves nothing else behind.
     """
-    held = _held([record])
-    if not held.filter(version=record.version).update(
-        **_lease(record.lease_owner), attempt_count=F("attempt_count") + 1
-    ):
-        return False
-    record.attempt_count += 1
-    return True
+    of_ours = {"id": record.pk, "lease_owner": record.lease_owner, "version": record.version}
+    count = _BEGIN.update(str(record._state.db), **of_ours)
+    record.attempt_count += count
+    return bool(count)
+
+
+def _begin(using: str) -> Statement:
+    of_ours = {name: Parameter(ModerationRecord, name) for name in ("id", "lease_owner", "version")}
+    changes = {"lease_until": DatabaseNow() + LEASE, "attempt_count": F("attempt_count") + 1}
+    return ModerationRecord.objects.using(using).filter(**of_ours), changes
+
+
+_BEGIN: Final = Prepared(_begin)
 
 
 def give_back(records: Sequence[ModerationRecord]) -> None:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
@@ -21,6 +22,7 @@ from ..clock import DatabaseNow
 from ..models import ModerationRecord
 from ..signals import work_due
 from .deadlocks import repeat
+from .prepared import Parameter, Prepared, Statement
 
 # A request that brings a verdict is not to do the work of all who wait for it.
 MAX_WOKEN: Final = 10
@@ -54,10 +56,22 @@ def _take(record: ModerationRecord, changes: Mapping[str, Any]) -> bool:
     is_inside = connections[using or DEFAULT_DB_ALIAS].in_atomic_block
     try:
         with transaction.atomic(using=using) if is_inside else nullcontext():
-            _records(record).filter(pk=record.pk).update(**changes, submission_key=_key(record))
+            values = {**changes, "submission_key": _key(record)}
+            _writing(tuple(values)).update(str(using), id=record.pk, **values)
     except IntegrityError:
         return False
     return True
+
+
+@cache
+def _writing(names: tuple[str, ...]) -> Prepared:
+    """Return the UPDATE of these columns of a record."""
+
+    def build(using: str) -> Statement:
+        rows = ModerationRecord.objects.using(using).filter(id=Parameter(ModerationRecord, "id"))
+        return rows, {name: Parameter(ModerationRecord, name) for name in names}
+
+    return Prepared(build)
 
 
 def is_submission_under_way(record: ModerationRecord) -> bool:
@@ -72,15 +86,11 @@ def wake_twins(record: ModerationRecord) -> None:
     A handful is announced here and now, one after the other; the others are due and found by the sweep. Twins that are
     woken wake nobody themselves, however many there are.
     """
-    if _is_waking.get():
+    using = str(record._state.db)
+    of_twins = {"sha256": record.sha256, "provider": record.provider}
+    if _is_waking.get() or _FIND_WAITING.first(using, **of_twins) is None:
         return
-    waiting = _records(record).filter(
-        sha256=record.sha256,
-        provider=record.provider,
-        status=Status.PENDING,
-        error_code="",
-        lease_until__isnull=True,
-    )
+    waiting = _waiting(using, **of_twins)
     token = _is_waking.set(True)
     try:
         for _ in range(MAX_WOKEN):
@@ -89,10 +99,24 @@ def wake_twins(record: ModerationRecord) -> None:
             if public_id is None:
                 return
             waiting.update(due_at=DatabaseNow())
-            work_due.send(ModerationRecord, public_id=public_id, using=record._state.db)
+            work_due.send(ModerationRecord, public_id=public_id, using=using)
         waiting.update(due_at=DatabaseNow())
     finally:
         _is_waking.reset(token)
+
+
+def _waiting(using: str, *, sha256: Any, provider: Any) -> QuerySet[ModerationRecord]:
+    return ModerationRecord.objects.using(using).filter(
+        sha256=sha256, provider=provider, status=Status.PENDING, error_code="", lease_until__isnull=True
+    )
+
+
+def _find_waiting(using: str) -> Statement:
+    sha256, provider = (Parameter(ModerationRecord, name) for name in ("sha256", "provider"))
+    return _waiting(using, sha256=sha256, provider=provider).values_list("pk")[:1], {}
+
+
+_FIND_WAITING: Final = Prepared(_find_waiting)
 
 
 def _records(record: ModerationRecord) -> QuerySet[ModerationRecord]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any, Final
 
@@ -64,9 +65,11 @@ def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling 
 
 def _settle(record: ModerationRecord, verdict: Verdict, ruling: Ruling, columns: Mapping[str, Any]) -> None:
     no_error = {"error_code": "", "error_message": ""}
-    with transaction.atomic(using=record._state.db):
+    labels = _labels(record, verdict)
+    # One statement needs no transaction of its own.
+    with transaction.atomic(using=record._state.db) if labels else nullcontext():
         change_status(record, STATUS_OF_OUTCOME[ruling.outcome], **columns, **no_error, reason=ruling.reason)
-        _write_labels(record, verdict)
+        _insert(labels, record)
         announce(verdict_received, record, verdict=verdict)
         _announce_outcome(record)
 
@@ -93,7 +96,7 @@ def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: Mappin
     # Half of it would be a verdict without labels, and the same bytes would be judged by that.
     with transaction.atomic(using=record._state.db):
         if rows.update(**storable(columns)):
-            _write_labels(record, verdict)
+            _insert(_labels(record, verdict), record)
     logger.info("verdict=late record=%s risk_level=%s", record.public_id, verdict.risk_level)
 
 
@@ -189,9 +192,9 @@ def _decimal(confidence: float | None) -> Decimal | None:
 _OF_LABEL: Final = ("label", "confidence", "risk_level", "frame_index", "source")
 
 
-def _write_labels(record: ModerationRecord, verdict: Verdict) -> None:
-    if rows := _labels(record, verdict):
-        DetectedLabel.objects.using(record._state.db).bulk_create(rows)
+def _insert(labels: Sequence[DetectedLabel], record: ModerationRecord) -> None:
+    if labels:
+        DetectedLabel.objects.using(record._state.db).bulk_create(labels)
 
 
 def _labels(record: ModerationRecord, verdict: Verdict) -> list[DetectedLabel]:

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_imgmod.choices import Outcome, ReceiptOutcome, RiskLevel, Status
 from django_imgmod.exceptions import ProviderRefused
-from django_imgmod.models import CallbackReceipt, DetectedLabel, ModerationRecord
+from django_imgmod.models import CallbackReceipt, DetectedLabel, DetectedLabelQuerySet, ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
 from django_imgmod.results import Callback, Detection, Submission, Verdict
@@ -289,6 +289,6 @@ class TestFailureWhileApplying:
         def fail(*args: Any, **kwargs: Any) -> None:
             raise OSError("the disk is full")
 
-        monkeypatch.setattr("django_imgmod.services.verdicts._write_labels", fail)
+        monkeypatch.setattr(DetectedLabelQuerySet, "bulk_create", fail)
         assert call_back(submitted).outcome == ReceiptOutcome.FAILED
         assert facts(submitted)[:2] == (Status.SUBMITTED, "")
