@@ -57,6 +57,13 @@ class TestAuthentic:
         assert status_of(submitted) == Status.BLOCKED
         assert CallbackReceipt.objects.get().outcome == ReceiptOutcome.APPLIED
 
+    def test_needs_no_login_where_all_else_does(self, submitted, settings):
+        own = ["django.contrib.sessions.middleware.SessionMiddleware"]
+        own += [f"django.contrib.auth.middleware.{name}Middleware" for name in ("Authentication", "LoginRequired")]
+        settings.MIDDLEWARE = own
+        assert post(body_for(submitted)) == 200
+        assert status_of(submitted) == Status.BLOCKED
+
     def test_repeated_is_kept_and_changes_nothing(self, submitted):
         assert [post(body_for(submitted)), post(body_for(submitted)), post(body_for(submitted, "none"))] == [200] * 3
         assert status_of(submitted) == Status.BLOCKED
