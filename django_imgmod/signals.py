@@ -3,7 +3,8 @@ Public signals.
 
 All are sent after the transaction that caused them has been committed, with ``send_robust``: a receiver that fails is
 logged and disturbs nobody. ``sender`` is the model class that the image belongs to (the historical ``None`` where that
-class is no longer installed) and ``record`` the ``ModerationRecord``.
+class is no longer installed) and ``record`` the ``ModerationRecord``. A change is told at most once: a process that
+dies right after its commit has told nobody.
 """
 
 from django.dispatch import Signal
@@ -11,7 +12,8 @@ from django.dispatch import Signal
 # Sent when a provider has accepted an image and will answer later; arguments: record.
 image_submitted = Signal()
 
-# Sent when a provider's verdict was applied to a record; arguments: record, verdict (a ``results.Verdict``).
+# Sent when a provider's verdict, its own or that of the same bytes, was applied to a record; arguments: record, verdict
+# (a ``results.Verdict``).
 verdict_received = Signal()
 
 # Sent when a record became "passed"; arguments: record.
@@ -23,10 +25,11 @@ image_blocked = Signal()
 # Sent when a record became "in_review"; arguments: record.
 image_held = Signal()
 
-# Sent when a person decided; arguments: record, decision (a ``models.Decision``).
+# Sent when a person decided, escalated or took a decision back; arguments: record, decision (a ``models.Decision``).
 decision_made = Signal()
 
-# Sent when the provider answered to a decision that was told back; arguments: record, feedback (``models.Feedback``).
+# Sent when it is known what became of a decision that was to be told to the provider; arguments: record, feedback (a
+# ``models.Feedback``).
 feedback_sent = Signal()
 
 # Not public. Sent by services when a record has work to be done, for the configured dispatcher; arguments: public_id

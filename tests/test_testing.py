@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 import requests
 from django.test import SimpleTestCase
 
+from django_imgmod import testing
 from django_imgmod.choices import RiskLevel
 from django_imgmod.emulator import Fault
 from django_imgmod.exceptions import ProviderAuthError, ProviderThrottled
@@ -20,8 +18,7 @@ from django_imgmod.providers import providers
 from django_imgmod.results import ImageSource
 from django_imgmod.testing import GREEN, IMAGE_MODERATION_2, RunningEmulator, canary_png
 
-ROOT = Path(__file__).parents[1]
-SECONDS = 120
+from .documented import run
 
 BOTH = pytest.mark.parametrize("backend", [IMAGE_MODERATION_2, GREEN])
 
@@ -95,17 +92,6 @@ class UnittestTest(SimpleTestCase):
         assert verdict.risk_level == RiskLevel.HIGH
 
 
-def run(*command: str, cwd: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for name in [name for name in environment if name.startswith(("PYTEST_", "DJANGO_"))]:
-        del environment[name]
-    done = subprocess.run(  # noqa: S603 - this Python
-        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=SECONDS
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_fixture_comes_with_a_line_in_the_conftest(tmp_path):
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["django_imgmod.testing"]\n')
     (tmp_path / "test_site.py").write_text(
@@ -128,7 +114,8 @@ def test_fixture_comes_with_a_line_in_the_conftest(tmp_path):
         )
     )
     arguments = ("-q", "-W", "error", "-p", "no:django", "-p", "no:xdist", "-p", "no:cacheprovider")
-    assert "2 passed" in run("-m", "pytest", *arguments, cwd=tmp_path)
+    done = run("-m", "pytest", *arguments, cwd=tmp_path)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_needs_no_pytest(tmp_path):
@@ -139,5 +126,11 @@ def test_needs_no_pytest(tmp_path):
         with testing.RunningEmulator() as emulator:
             print(sorted(testing.__all__), emulator.url)
     """
-    said = run("-c", dedent(code), cwd=tmp_path)
-    assert said.startswith("['GREEN', 'IMAGE_MODERATION_2', 'RunningEmulator', 'canary_png'] http://127.0.0.1:")
+    done = run("-c", dedent(code), cwd=tmp_path)
+    names = ["GREEN", "IMAGE_MODERATION_2", "Moderation", "RunningEmulator", "canary_png"]
+    assert done.stdout.startswith(f"{names} http://127.0.0.1:"), done.stderr
+
+
+def test_knows_no_other_names():
+    with pytest.raises(AttributeError, match="Moderatoin"):
+        _ = testing.Moderatoin
