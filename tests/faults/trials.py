@@ -26,6 +26,7 @@ from django_imgmod.models import (
     ReconcilePass,
 )
 from django_imgmod.services import claims, feedback, submission
+from django_imgmod.services.prepared import Prepared
 from tests.hostapp.models import Photo
 
 from .doomed import DoomedProcess, Fate
@@ -205,4 +206,6 @@ def _short_lease() -> Iterator[None]:
     with ExitStack() as stack:
         for module in (claims, submission, feedback):
             stack.enter_context(mock.patch.object(module, "LEASE", SHORT_LEASE))
+        # Statements are built once, with the lease in them.
+        stack.enter_context(mock.patch.object(claims, "_BEGIN", Prepared(claims._begin)))
         yield
