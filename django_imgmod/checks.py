@@ -137,6 +137,7 @@ def check_watched_fields() -> list[CheckMessage]:
         *found,
         *_check_uploaders(watched),
         *_check_storages(watched),
+        *_check_replaced_files(watched),
         *_check_keys(watched),
         *_check_composite_keys(),
     ]
@@ -223,6 +224,20 @@ def _check_storages(watched: Iterable[WatchedField]) -> Iterator[CheckMessage]:
                 hint="Let it give each upload a name of its own (allow_overwrite or file_overwrite = False).",
                 obj=field.model,
                 id="imgmod.W025",
+            )
+
+
+def _check_replaced_files(watched: Iterable[WatchedField]) -> Iterator[CheckMessage]:
+    """Check that nothing deletes the files that stay live: another upload could get such a file's name."""
+    if not apps.is_installed("django_cleanup"):
+        return
+    for field in watched:
+        if field.keep_last_accepted:
+            yield CheckWarning(
+                f"Of {field.label} the file that was accepted last is to stay live, but django_cleanup deletes it.",
+                hint="Leave the model out with its cleanup.ignore and silence this check, or end keep_last_accepted.",
+                obj=field.model,
+                id="imgmod.W028",
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import product
 from typing import TypeVar
 
 from django.db import models, router
@@ -14,8 +13,9 @@ from .models import ModerationRecord
 from .registry import WatchedField, get_watched_field, watched_fields
 from .services import intake
 from .services.showing import visibility
+from .services.showing.glances import prefetch_glances
 from .services.showing.pictures import Picture, picture_of
-from .services.showing.records import Image, find_records, is_record_visible, prefetch_records
+from .services.showing.records import Image, find_records, forget, is_record_visible, prefetch_records
 
 __all__ = [
     "Picture",
@@ -61,28 +61,31 @@ def image_records(objects: Iterable[M], field_name: str) -> dict[object, Moderat
     return {obj.pk: record for obj, record in zip(objects, records, strict=True) if record is not None}
 
 
-def prefetch_images(objects: Iterable[M], *field_names: str) -> list[M]:
+def prefetch_images(objects: Iterable[M], *field_names: str, with_status: bool = False) -> list[M]:
     """
     Return the objects of a page as a list, knowing what the template tags will ask of their images.
 
-    One query for all of them, whatever models they are of. Without ``field_names`` all watched fields are meant. What
-    is found stays with each object in memory, as with ``prefetch_related``: take objects of this very request.
+    One query for all of them, whatever models they are of. Without ``field_names`` all watched fields are meant;
+    ``with_status`` brings along what ``imgmod_status`` tells. What is found stays with each object in memory and is
+    not asked for again, as with ``prefetch_related``: take objects of this very request.
     """
     objects = list(objects)
-    prefetch_records(
-        [
-            *(Image(obj, _watched(type(obj), name)) for obj, name in product(objects, field_names)),
-            *(Image(obj, watched) for obj in objects if not field_names for watched in watched_fields(type(obj))),
-        ]
-    )
+    of_models = {
+        model: [_watched(model, name) for name in field_names] or watched_fields(model) for model in map(type, objects)
+    }
+    images = [Image(obj, watched) for obj in objects for watched in of_models[type(obj)]]
+    if with_status:
+        prefetch_records(images)
+    else:
+        prefetch_glances(images)
     return objects
 
 
 def image_picture(obj: models.Model, field_name: str) -> Picture | None:
     """
-    Return what a page may show of an object's image: the image, or what stands in its place; None without a file.
+    Return what a page may show of an object's image: the image, or what stands in its place.
 
-    One query, none after ``prefetch_images``.
+    None without a file, or with one that was not saved yet. One query, none after ``prefetch_images``.
     """
     return picture_of(Image(obj, _watched(type(obj), field_name)))
 
@@ -99,9 +102,10 @@ def is_image_visible(obj: models.Model, field_name: str) -> bool:
 
     It may if its current record is ``passed``, or was judged without consequence: because the field's policy only
     watches (``shadow``), or because the record is a shadow itself. An image without a record is what
-    ``IMGMOD["UNRECORDED"]`` says; a field without a file has nothing to show.
+    ``IMGMOD["UNRECORDED"]`` says; a field without a file, or with one that was not saved yet, has nothing to show.
     """
-    return bool(_watched(type(obj), field_name).file_name(obj)) and is_record_visible(image_record(obj, field_name))
+    image = Image(obj, _watched(type(obj), field_name))
+    return bool(image.file_name) and is_record_visible(find_records([image])[0])
 
 
 def filter_visible(queryset: models.QuerySet[M], field_name: str) -> models.QuerySet[M]:
@@ -125,6 +129,7 @@ def moderate_image(obj: models.Model, field_name: str) -> ModerationRecord | Non
     using = obj._state.db or router.db_for_write(type(obj), instance=obj)
     target = intake.target_of(watched, obj, using)
     intake.reopen(target)
+    forget(Image(obj, watched))
     return ModerationRecord.objects.using(target.record_db).filter(current_key=target.key).first()
 
 

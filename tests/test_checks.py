@@ -174,6 +174,16 @@ def test_storage_that_overwrites(monkeypatch):
     assert "hostapp.Poster.image" in message.msg
 
 
+@pytest.mark.parametrize(("options", "ids"), [({}, []), ({"keep_last_accepted": True}, ["imgmod.W028"])])
+def test_files_that_stay_live_and_an_app_that_deletes_them(settings, monkeypatch, options, ids):
+    imgmod = {"FIELDS": {"hostapp.Photo.image": options}}
+    assert [message.id for message in found(settings, imgmod)] == []
+    monkeypatch.setattr(checks.apps, "is_installed", lambda name: name == "django_cleanup")
+    messages = found(settings, imgmod)
+    assert [message.id for message in messages] == ids
+    assert all("hostapp.Photo.image" in message.msg for message in messages)
+
+
 @isolate_apps("tests.hostapp")
 def test_key_that_is_too_long(monkeypatch):
     class Endless(models.Model):

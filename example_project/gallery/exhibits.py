@@ -1,4 +1,4 @@
-"""Pictures together with what is known of them, as the gallery shows them."""
+"""Pictures together with what may be said of them, as the gallery shows them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django_imgmod.choices import Status
-from django_imgmod.models import ModerationRecord
-from django_imgmod.shortcuts import image_records, is_record_visible
+from django_imgmod.shortcuts import image_picture, image_records, prefetch_images
 
 from . import wording
 from .models import Picture
@@ -15,30 +14,36 @@ from .models import Picture
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One picture and its current record."""
+    """One picture, and how it stands."""
 
     picture: Picture
-    record: ModerationRecord | None
-
-    @property
-    def is_visible(self) -> bool:
-        return is_record_visible(self.record)
-
-    @property
-    def status(self) -> str:
-        return Status.PENDING if self.record is None else self.record.status
+    status: Status
+    is_visible: bool
+    explanation: str = ""
+    """Why it is not visible, for editors."""
 
     @property
     def headline(self) -> str:
-        return wording.headline(self.record)
-
-    @property
-    def explanation(self) -> str:
-        return wording.explanation(self.record)
+        return wording.headline(self.status)
 
 
-def exhibits(pictures: Iterable[Picture]) -> list[Exhibit]:
-    """Return pictures of one model with their records: one query for the pictures, one for all their records."""
-    pictures = list(pictures)
-    records = image_records(pictures, "image")
-    return [Exhibit(picture, records.get(picture.pk)) for picture in pictures]
+def exhibits(pictures: Iterable[Picture], *, is_for_editors: bool = False) -> list[Exhibit]:
+    """
+    Return pictures of one model: one query for the pictures, one for all that a page asks about them.
+
+    For editors it is one more: what the moderation knows of a picture is not read for a page.
+    """
+    pictures = prefetch_images(pictures, "image")
+    records = image_records(pictures, "image") if is_for_editors else {}
+    found = []
+    for picture in pictures:
+        shown = image_picture(picture, "image")
+        found.append(
+            Exhibit(
+                picture,
+                status=(shown and shown.status) or Status.PENDING,
+                is_visible=shown is not None and not shown.is_placeholder,
+                explanation=wording.explanation(records.get(picture.pk)) if is_for_editors else "",
+            )
+        )
+    return found

@@ -23,11 +23,14 @@ from .wording import explanation
 @require_safe
 def gallery(request: HttpRequest) -> HttpResponse:
     """All pictures, the newest first; those that may not be shown by a placeholder."""
-    photos = exhibits(Photo.objects.all())
+    photos, postcards, posters = (
+        exhibits(model._default_manager.all(), is_for_editors=request.user.is_authenticated)
+        for model in (Photo, Postcard, Poster)
+    )
     context = {
         "photos": photos,
         "shown_count": sum(exhibit.is_visible for exhibit in photos),
-        "elsewhere": exhibits(Postcard.objects.all()) + exhibits(Poster.objects.all()),
+        "elsewhere": [*postcards, *posters],
     }
     return render(request, "gallery/gallery.html", context)
 

@@ -19,9 +19,9 @@ HEADLINES: Final = {
 }
 
 
-def headline(record: ModerationRecord | None) -> str:
-    """Return the status in two or three words, for everybody to read."""
-    return HEADLINES[Status.PENDING if record is None else Status(record.status)]
+def headline(status: Status) -> str:
+    """Return a status in two or three words, for everybody to read."""
+    return HEADLINES[status]
 
 
 def explanation(record: ModerationRecord | None) -> str:

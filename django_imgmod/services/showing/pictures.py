@@ -8,12 +8,15 @@ from typing import Final
 from django.templatetags.static import static
 
 from ...choices import Status
-from ...conf import imgmod_settings
+from ...conf import SETTINGS, imgmod_settings
 from ...models import ModerationRecord
-from .records import Image, is_record_visible, record_of
+from .glances import glance_of
+from .records import Image
 
 # What says that a setting is an address, and no name of a static file.
 _OF_ADDRESSES: Final = ("/", "http://", "https://", "data:")
+# Of our own placeholder, in pixels.
+_OWN_SIZE: Final = (320, 240)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,21 +38,20 @@ class Picture:
 
 def picture_of(image: Image) -> Picture | None:
     """
-    Return what a page may show of an image; None where the object names no file.
+    Return what a page may show of an image; None where the object names no file that was saved.
 
-    The queries are those of ``record_of``. Raises what the storage raises that is asked for the address.
+    The queries are those of ``glance_of``. Raises what the storage raises that is asked for the address.
     """
     if not image.file_name:
         return None
-    record = record_of(image)
-    status = None if record is None else Status(record.status)
+    glance = glance_of(image)
     storage = image.watched.field.storage
-    if is_record_visible(record):
-        width, height = (record.width, record.height) if record else (None, None)
-        return Picture(url=storage.url(image.file_name), width=width, height=height, status=status)
-    if name := live_name(image, record):
-        return Picture(url=storage.url(name), is_last_accepted=True, status=status)
-    return Picture(url=placeholder_url(), is_placeholder=True, status=status)
+    if glance.is_visible:
+        url = storage.url(image.file_name)
+        return Picture(url=url, width=glance.width, height=glance.height, status=glance.status)
+    if image.watched.keep_last_accepted and glance.last_accepted_name:
+        return Picture(url=storage.url(glance.last_accepted_name), is_last_accepted=True, status=glance.status)
+    return placeholder(glance.status)
 
 
 def live_name(image: Image, record: ModerationRecord | None) -> str:
@@ -59,7 +61,13 @@ def live_name(image: Image, record: ModerationRecord | None) -> str:
     return record.last_accepted_name or ""
 
 
+def placeholder(status: Status | None = None) -> Picture:
+    """Return what is shown in the place of an image that may not be shown."""
+    width, height = _OWN_SIZE if imgmod_settings.placeholder == SETTINGS["PLACEHOLDER"].default else (None, None)
+    return Picture(url=placeholder_url(), is_placeholder=True, width=width, height=height, status=status)
+
+
 def placeholder_url() -> str:
     """Return the address of what is shown in the place of an image that may not be shown."""
-    placeholder = imgmod_settings.placeholder
-    return placeholder if placeholder.startswith(_OF_ADDRESSES) else static(placeholder)
+    given = imgmod_settings.placeholder
+    return given if given.startswith(_OF_ADDRESSES) else static(given)

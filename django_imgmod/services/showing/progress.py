@@ -110,13 +110,15 @@ def _message(record: ModerationRecord, *, is_public: bool) -> str:
 
 
 def _reason(record: ModerationRecord, history: History) -> str:
+    is_blocked = record.status == Status.BLOCKED
+    if is_blocked and history.reason_code is not None:
+        reason = imgmod_settings.review.reason(history.reason_code)
+        return str(reason.label if reason else _BY_PERSON)
     if record.error_code:
         return str(_ERRORS.get(record.error_code, _NOT_CHECKED))
-    if record.status == Status.IN_REVIEW:
-        return "" if record.lane == Lane.APPEALED else str(_UNSURE)
-    if history.reason_code is None:
+    if is_blocked:
         return str(_BY_CHECK)
-    return imgmod_settings.review.label_of(history.reason_code) or str(_BY_PERSON)
+    return "" if record.lane == Lane.APPEALED else str(_UNSURE)
 
 
 def _in_words(wait: timedelta) -> str:
