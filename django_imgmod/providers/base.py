@@ -36,6 +36,12 @@ class BaseProvider(ABC):
     wants_url: bool = False
     """Whether to give it the URL of the stored file, which a storage may have to sign."""
 
+    needs_stored_file: bool = False
+    """Whether it is told where a file lies, and can judge none that is not stored yet."""
+
+    is_asynchronous: bool = False
+    """Whether it answers later."""
+
     submissions_per_call: int = 1
     """How many images one call of ``submit_many`` may hold."""
 

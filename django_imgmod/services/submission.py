@@ -35,6 +35,7 @@ from .announcements import announce_status
 from .backoff import MAX_ATTEMPTS, delay_after, delay_while_held
 from .claims import LEASE, claim, claimed_at
 from .deadlocks import repeat
+from .prejudging import recall
 from .provider_states import NotAdmitted
 from .reuse import reuse
 from .review.hashes import keep_hash_if_in_review
@@ -180,7 +181,19 @@ def _prepare(record: ModerationRecord) -> ImageSource | None:
     if not begin_submission(record, **known):
         _wait_for_twin(record)
         return None
-    return None if reuse(record) else source
+    if reuse(record) or _take_known(record, provider, source):
+        return None
+    return source
+
+
+def _take_known(record: ModerationRecord, provider: BaseProvider, source: ImageSource) -> bool:
+    """Settle a record by what its provider answered when a form asked about these bytes; return whether it did."""
+    known = recall(provider, source.sha256)
+    if known is None:
+        return False
+    _accept(record, known)
+    keep_hash_if_in_review(record, source.content)
+    return True
 
 
 def _wait_for_twin(record: ModerationRecord) -> None:

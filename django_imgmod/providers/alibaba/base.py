@@ -70,6 +70,7 @@ class AlibabaProvider(HttpProvider):
         self.options = AlibabaOptions(alias=alias, **own)
         self.is_asynchronous = self.options.is_asynchronous
         self.wants_url = self.options.source == "url"
+        self.needs_stored_file = self.options.source != "upload"
         self.address = self.options.address_of(self.generation)
         """Scheme, host and port of the interface; no slash at its end."""
         self._sent_token = ""
