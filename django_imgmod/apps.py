@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks as django_checks
 from django.core.signals import setting_changed
 from django.utils.translation import gettext_lazy as _
@@ -28,3 +28,6 @@ class ImgmodConfig(AppConfig):
 
         receivers.connect()
         setting_changed.connect(connect_receivers, weak=False, dispatch_uid="django_imgmod.connect_receivers")
+        if apps.is_installed("drf_spectacular"):
+            # It finds its extensions among the classes that exist.
+            from .rest import openapi  # noqa: F401

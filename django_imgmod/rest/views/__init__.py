@@ -1,0 +1,1 @@
+"""What there is at each address of the API."""
