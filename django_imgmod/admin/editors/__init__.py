@@ -1,0 +1,1 @@
+"""What the editors of a site see of their images in its own admin: status, reason, and what they can do."""
