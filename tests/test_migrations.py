@@ -92,6 +92,15 @@ def test_code_of_before_writes_to_the_new_schema(migrate):
     assert new.get_model(APP, "ModerationRecord").objects.get(pk=record.pk).is_shadow is False
 
 
+def test_decision_by_code_of_before_says_nothing_of_what_was_seen(migrate):
+    old = migrate("0010_last_accepted_name")
+    new = migrate(newest())
+    decision = old.get_model(APP, "Decision").objects.create(record=insert(old, 1), outcome="pass")
+    found = new.get_model(APP, "Decision").objects.get(pk=decision.pk)
+    assert (found.seen_policy, found.seen_risk_level, found.seen_label) == ("", "", "")
+    assert (found.seen_confidence, found.seen_verdict_at) == (None, None)
+
+
 def test_index_that_was_cut_short_is_made_anew(migrate):
     migrate("0002_operations")
     if connection.vendor == "postgresql":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import display_for_value
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -73,7 +73,9 @@ class DecisionInline(EvidenceInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         decisions = super().get_queryset(request).select_related("decided_by", "undoes", "undone_by__decided_by")
-        return decisions.prefetch_related("feedback")
+        messages = Feedback.objects.exclude(status=FeedbackStatus.WITHDRAWN).filter(decision__batch=OuterRef("batch"))
+        told: QuerySet[Any] = decisions.prefetch_related("feedback").annotate(is_group_told=Exists(messages))
+        return told
 
     @admin.display(description=_("decision"))
     def what(self, decision: Decision) -> str:
@@ -86,7 +88,7 @@ class DecisionInline(EvidenceInline):
         return imgmod_settings.review.label_of(decision.reason_code) or self.get_empty_value_display()
 
     @admin.display(description=_("seen"))
-    def seen(self, decision: Decision) -> str:
+    def seen(self, decision: Decision) -> SafeString | str:
         if decision.version is None:
             return self.get_empty_value_display()
         lane = "" if decision.lane_before == Lane.FIRST else f", {decision.get_lane_before_display()}"
@@ -94,7 +96,11 @@ class DecisionInline(EvidenceInline):
             "version": decision.version,
             "status": decision.get_status_before_display(),
         }
-        return f"{words}{lane}"
+        lines = [(f"{words}{lane}",)]
+        if decision.seen_policy:
+            told = {"policy": decision.seen_policy, "verdict": _verdict(decision)}
+            lines.append((_("policy %(policy)s: %(verdict)s") % told,))
+        return format_html_join(mark_safe("<br>"), "{}", lines)
 
     @admin.display(description=_("taken back"))
     def taken_back(self, decision: Decision) -> str:
@@ -104,8 +110,10 @@ class DecisionInline(EvidenceInline):
         return f"{by.decided_by or _('somebody')}, {display_for_value(by.decided_at, '')}"
 
     @admin.display(description=_("provider"))
-    def told(self, decision: Decision) -> SafeString | str:
+    def told(self, decision: Any) -> SafeString | str:
         receipts = [(_receipt(feedback),) for feedback in decision.feedback.all()]
+        if not receipts and decision.is_group_told and decision.undoes is None:
+            return str(_("The message about the same picture, decided at once with it, covers this."))
         return format_html_join(mark_safe("<br>"), "{}", receipts) or self.get_empty_value_display()
 
 
@@ -122,6 +130,15 @@ class AppealInline(EvidenceInline):
 
 def _outcome(decision: Decision) -> str:
     return str(_("Escalated") if decision.is_escalation else decision.get_outcome_display())
+
+
+def _verdict(decision: Decision) -> str:
+    """Return the verdict that was seen: how grave, what for, and when it was given."""
+    if decision.seen_verdict_at is None:
+        return str(_("not judged"))
+    confidence = "" if decision.seen_confidence is None else f" {decision.seen_confidence.normalize():f}"
+    level, at = decision.get_seen_risk_level_display(), display_for_value(decision.seen_verdict_at, "")
+    return ", ".join(filter(None, [level, f"{decision.seen_label}{confidence}", at]))
 
 
 def _receipt(feedback: Feedback) -> str:

@@ -9,8 +9,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import ErrorCode, FeedbackStatus, Lane, Outcome, ReceiptOutcome, Status
-from .records import ALIAS_LENGTH, ModerationRecord
+from ..choices import ErrorCode, FeedbackStatus, Lane, Outcome, ReceiptOutcome, RiskLevel, Status
+from .records import ALIAS_LENGTH, LABEL_LENGTH, ModerationRecord
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
@@ -48,6 +48,27 @@ class Decision(models.Model):
     was_shadow = models.BooleanField(_("was in the shadow"), default=False, db_default=False)
     lane_before = models.CharField(
         _("queue before"), max_length=9, choices=Lane, default=Lane.FIRST, db_default=Lane.FIRST
+    )
+    seen_policy = models.CharField(
+        _("policy that was seen"), max_length=ALIAS_LENGTH, blank=True, default="", db_default="", editable=False
+    )
+    seen_risk_level = models.CharField(
+        _("risk level that was seen"),
+        max_length=7,
+        choices=RiskLevel,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+    )
+    seen_label = models.CharField(
+        _("label that was seen"), max_length=LABEL_LENGTH, blank=True, default="", db_default="", editable=False
+    )
+    seen_confidence = models.DecimalField(
+        _("confidence that was seen"), max_digits=5, decimal_places=2, null=True, editable=False
+    )
+    seen_verdict_at = models.DateTimeField(
+        _("verdict at"), null=True, editable=False, help_text=_("Of the verdict that was seen; empty without any.")
     )
     batch = models.UUIDField(
         _("batch"), null=True, editable=False, help_text=_("The same for decisions that were one: by one key, at once.")

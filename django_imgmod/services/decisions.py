@@ -111,6 +111,11 @@ def as_seen(record: ModerationRecord) -> dict[str, Any]:
         "reason_before": record.reason,
         "was_shadow": record.is_shadow,
         "lane_before": record.lane,
+        "seen_policy": record.policy,
+        "seen_risk_level": record.risk_level,
+        "seen_label": record.top_label,
+        "seen_confidence": record.top_confidence,
+        "seen_verdict_at": record.verdict_at,
     }
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import OperationalError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from ..choices import Outcome, RiskLevel, Status
@@ -91,11 +92,15 @@ def apply_ruling(record: ModerationRecord, ruling: Ruling, **changes: Any) -> No
 
 
 def keep_as_evidence(record: ModerationRecord, verdict: Verdict, columns: Mapping[str, Any]) -> None:
-    """Write a verdict that came too late to a record that has none, without touching its status."""
+    """
+    Write a verdict that came too late to a record that has none, without touching its status.
+
+    Whoever decides by what they saw before is told: it counts as a change of the record.
+    """
     rows = ModerationRecord.objects.using(record._state.db).filter(pk=record.pk, verdict_at__isnull=True)
     # Half of it would be a verdict without labels, and the same bytes would be judged by that.
     with transaction.atomic(using=record._state.db):
-        if rows.update(**storable(columns)):
+        if rows.update(version=F("version") + 1, **storable(columns)):
             _insert(_labels(record, verdict), record)
     logger.info("verdict=late record=%s risk_level=%s", record.public_id, verdict.risk_level)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -35,7 +36,7 @@ def anna() -> User:
 
 @pytest.fixture
 def record(make_record: Callable[..., ModerationRecord]) -> ModerationRecord:
-    return make_record(status=Status.IN_REVIEW, risk_level=RiskLevel.MEDIUM, version=4)
+    return make_record(status=Status.IN_REVIEW, risk_level=RiskLevel.MEDIUM, version=4, perceptual_hash="-")
 
 
 def page_of(record: ModerationRecord) -> str:
@@ -61,8 +62,39 @@ def test_decision(history, anna, record):
     [[when, who, what, reason, comment, version, taken_back, told]] = history()
     assert when
     assert (who, what, reason, comment) == ("anna", "Block", "Something else", "not ours")
-    assert (version, taken_back) == ("version 4: In review", "-")
+    assert (" ".join(version.split()), taken_back) == ("version 4: In review policy default: not judged", "-")
     assert told.startswith("default: Queued until ")
+
+
+def test_verdict_that_was_seen_stays_in_the_history_whatever_came_after(history, anna, record):
+    def judge(level: RiskLevel, label: str, confidence: str | None, year: int) -> None:
+        ModerationRecord.objects.filter(pk=record.pk).update(
+            risk_level=level,
+            top_label=label,
+            top_confidence=confidence,
+            verdict_at=datetime(year, 5, 17, 12, tzinfo=UTC),
+            policy=f"policy of {year}",
+        )
+
+    judge(RiskLevel.HIGH, "porn", "97.50", 2024)
+    batch = decide_batch(anna, seen(record), Outcome.BLOCK, using="default")
+    judge(RiskLevel.NONE, HOSTILE, None, 2025)
+    undo_batch(anna, batch.id, using="default")
+    judge(RiskLevel.LOW, "calm", "1", 2026)
+    undone, decided = (" ".join(cells[5].split()) for cells in history())
+    assert re.fullmatch(r"version 4: In review policy policy of 2024: High, porn 97\.5, May 17, 2024.*", decided)
+    assert re.fullmatch(
+        rf"version 5: Blocked policy policy of 2025: None, {re.escape(HOSTILE)}, May 17, 2025.*", undone
+    )
+
+
+def test_message_of_the_group_covers_the_others(history, anna, record, make_record):
+    ModerationRecord.objects.filter(pk=record.pk).update(sha256="a" * 64)
+    first = make_record(status=Status.IN_REVIEW, sha256="a" * 64, perceptual_hash="-")
+    batch = decide_batch(anna, seen(first, record), Outcome.BLOCK, using="default")
+    assert history()[0][7] == "The message about the same picture, decided at once with it, covers this."
+    undo_batch(anna, batch.id, using="default")
+    assert [cells[7] for cells in history()] == ["-", "-"]
 
 
 def test_decision_that_was_taken_back(history, anna, record):
@@ -70,7 +102,7 @@ def test_decision_that_was_taken_back(history, anna, record):
     undo_batch(anna, batch.id, using="default")
     undone, decided = history()
     assert undone[1:3] == ["anna", "Taken back: Block"]
-    assert undone[5] == "version 5: Blocked"
+    assert undone[5].startswith("version 5: Blocked ")
     assert decided[2] == "Block"
     assert decided[6].startswith("anna, ")
     assert (decided[7], undone[7]) == ("default: Withdrawn", "-")
@@ -81,7 +113,7 @@ def test_escalation_is_called_so(history, anna, record):
     undo_batch(anna, batch.id, using="default")
     undone, escalated = history()
     assert (escalated[2], escalated[4], undone[2]) == ("Escalated", "legal?", "Taken back: Escalated")
-    assert undone[5] == "version 5: In review, Escalated"
+    assert undone[5].startswith("version 5: In review, Escalated ")
 
 
 def test_decision_to_look_again_is_no_escalation(history, anna, record):

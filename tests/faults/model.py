@@ -158,7 +158,9 @@ class Model:
         if is_moved:
             record.settle(STATUSES[record.picture], has_error=False)
             record.is_settled_by_verdict = True
-        # Where it moves nothing, it is evidence.
+        elif not record.has_verdict:
+            # It moves nothing, but what people see of the record is another thing now.
+            record.version += 1
         record.has_verdict = True
         return is_moved
 

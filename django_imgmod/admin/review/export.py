@@ -22,7 +22,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from ...models import Decision
 from ...services.review.days import midnight, site_time, today
@@ -59,6 +59,11 @@ COLUMNS: Final[dict[str, str]] = {
     "version": "version",
     "status_before": "status_before",
     "queue_before": "lane_before",
+    "seen_policy": "seen_policy",
+    "seen_risk_level": "seen_risk_level",
+    "seen_label": "seen_label",
+    "seen_confidence": "seen_confidence",
+    "seen_verdict_at": "seen_verdict_at",
     "batch": "batch",
     "undone_by": "undone_by",
     "undoes": "undoes",
@@ -103,7 +108,7 @@ class ExportForm(forms.Form):
         return given
 
 
-@require_GET
+@require_safe
 @reviewers_only
 def decisions_view(request: HttpRequest, *, site: AdminSite) -> HttpResponseBase:
     """Send the decisions of some days as ``decisions.csv``, or status 400 with what is wrong with the address."""
@@ -113,10 +118,10 @@ def decisions_view(request: HttpRequest, *, site: AdminSite) -> HttpResponseBase
         return HttpResponse(told(form), status=400, content_type="text/plain; charset=utf-8", headers=headers)
     since, until = form.cleaned_data["since"], form.cleaned_data["until"]
     name_of = _pseudonym if form.cleaned_data["people"] == "hidden" else _name
-    response = StreamingHttpResponse(
-        _table(midnight(since), midnight(until + timedelta(days=1)), name_of, database()),
-        content_type="text/csv; charset=utf-8",
-    )
+    table = _table(midnight(since), midnight(until + timedelta(days=1)), name_of, database())
+    # The answer to HEAD has no body: nothing is read for it.
+    content = () if request.method == "HEAD" else table
+    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Disposition"] = f'attachment; filename="decisions-{since}-{until}.csv"'
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -152,10 +157,14 @@ def _user_name() -> str:
 def _cells(row: dict[str, Any], name_of: Callable[[Any, Any], str]) -> list[str]:
     shown = {
         **row,
-        "decided_at": site_time(row["decided_at"]).isoformat(timespec="seconds"),
+        **{name: _moment(row[name]) for name in ("decided_at", "seen_verdict_at")},
         "decided_by": name_of(row["decided_by"], row[_user_name()]),
     }
     return [harmless(shown[source]) for source in COLUMNS.values()]
+
+
+def _moment(value: datetime | None) -> str:
+    return "" if value is None else site_time(value).isoformat(timespec="seconds")
 
 
 def _name(key: Any, name: Any) -> str:

@@ -14,7 +14,7 @@ from ..verdicts import STATUS_OF_OUTCOME
 
 def what_happened(versions: Mapping[uuid.UUID, int], *, using: str) -> dict[uuid.UUID, tuple[str, str]]:
     """Return the file name, and what became of it since, of each record that was seen in a version. Two statements."""
-    columns = ("public_id", "file_name", "status", "lane", "version")
+    columns = ("public_id", "file_name", "status", "lane", "version", "error_code", "verdict_at")
     rows = ModerationRecord.objects.using(using).filter(public_id__in=list(versions)).only(*columns)
     found = {record.public_id: record for record in rows}
     decisions = Decision.objects.using(using).filter(record__in=[record.pk for record in found.values()])
@@ -37,6 +37,8 @@ def _words(record: ModerationRecord, version: int, last: Decision | None) -> str
         return _words_of(last)
     if record.lane == Lane.APPEALED:
         return gettext("The editor asked for a second look meanwhile.")
+    if status == Status.IN_REVIEW and record.error_code and record.verdict_at is not None:
+        return gettext("The provider's verdict came in meanwhile: look at it again.")
     return gettext("It has changed since it was shown.")
 
 
