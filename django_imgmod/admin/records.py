@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from ..models import ModerationRecord
 from .columns import RecordColumns
@@ -157,7 +157,7 @@ class ModerationRecordAdmin(ReadOnlyMixin, RecordColumns, _ModelAdmin):
             }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    @method_decorator(require_GET)
+    @method_decorator(require_safe)
     def preview_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Answer with a small picture of a record's file, to whoever may see the record."""
         if not self.has_view_permission(request):

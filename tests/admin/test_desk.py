@@ -13,9 +13,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_imgmod.admin.review.urls import ROUTES
 from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
-from django_imgmod.models import Decision, DetectedLabel, ModerationRecord
+from django_imgmod.models import DetectedLabel
 from django_imgmod.services.review.appeals import appeal
 from django_imgmod.services.review.batches import Seen, decide_batch
 from django_imgmod.services.review.escalation import escalate
@@ -43,36 +42,8 @@ def part(client: Client, query: str = "", **fields):
     return client.post(f"{DESK}claim/", {"query": query, **fields}, **BY_SCRIPT)
 
 
-def tell_of_a_record(record: ModerationRecord) -> dict:
-    return ModerationRecord.objects.filter(pk=record.pk).values().get()
-
-
 class TestAccess:
-    """Each page and action of the desk, whoever built it, is behind the permission to decide."""
-
-    ADDRESSES = [re.sub(r"<[^>]*>", "0", address) for address, _name, _view in ROUTES if "<" not in address]
-
-    @pytest.mark.parametrize("address", ADDRESSES)
-    def test_anonymous_is_sent_to_the_login(self, waiting, address):
-        record = waiting()
-        before = tell_of_a_record(record)
-        for method in ("get", "post"):
-            response = getattr(Client(), method)(DESK + address, {"public_id": str(record.public_id)})
-            assert response.status_code == 302
-            assert "/login/" in response["Location"]
-        assert tell_of_a_record(record) == before
-
-    @pytest.mark.parametrize("address", ADDRESSES)
-    @pytest.mark.parametrize("codename", ["view_photo", "view_moderationrecord", "change_moderationrecord"])
-    def test_staff_who_may_not_decide_are_refused(self, waiting, client_of, address, codename):
-        record = waiting()
-        before = tell_of_a_record(record)
-        client = client_of(codename)
-        sent = {"public_id": str(record.public_id), "seen": f"{record.public_id}:0", "outcome": "pass"}
-        assert client.get(DESK + address, follow=True).status_code == 403
-        assert client.post(DESK + address, sent).status_code in (403, 405)
-        assert tell_of_a_record(record) == before
-        assert not Decision.objects.exists()
+    """What somebody sees of it; who is refused what stands in one table, ``review/test_roles.py``."""
 
     def test_one_permission_shows_the_lanes_that_are_its_own(self, client_of):
         def tabs(*codenames: str) -> list[str]:
@@ -83,33 +54,9 @@ class TestAccess:
         assert tabs("review_escalated_moderationrecord") == ["escalated"]
         assert tabs("review_moderationrecord", "review_escalated_moderationrecord") == [*Lane.values]
 
-    @pytest.mark.parametrize(
-        ("codename", "lane"),
-        [
-            ("review_moderationrecord", "escalated"),
-            ("review_escalated_moderationrecord", "first"),
-            ("review_escalated_moderationrecord", "appealed"),
-        ],
-    )
-    def test_a_lane_of_others_is_refused(self, client_of, waiting, codename, lane):
-        record = waiting(lane=lane)
-        before = tell_of_a_record(record)
-        client = client_of(codename)
-        query = f"lane={lane}"
-        sent = {"query": query, "seen": f"{record.public_id}:{record.version}", "outcome": "block"}
-        assert client.get(f"{DESK}?{query}").status_code == 403
-        for name in ("claim", "decide", "escalate", "skip", "heartbeat"):
-            assert client.post(f"{DESK}{name}/", sent).status_code == 403
-            response = client.post(f"{DESK}{name}/", sent, **BY_SCRIPT)
-            assert "You have no permission" in text_of(response, 403)
-        assert tell_of_a_record(record) == before
-
-    def test_looking_changes_nothing(self, waiting, reviewer):
-        record = waiting()
-        before = tell_of_a_record(record)
-        reviewer.get(DESK)
-        reviewer.get(f"{DESK}?lane=first&number=3&card={record.public_id}")
-        assert tell_of_a_record(record) == before
+    def test_a_lane_of_others_is_refused_in_words(self, client_of):
+        response = part(client_of("review_moderationrecord"), "lane=escalated")
+        assert "You have no permission" in text_of(response, 403)
 
     def test_holder_of_the_second_permission_alone_finds_the_desk(self, client_of):
         client = client_of("review_escalated_moderationrecord")
@@ -350,6 +297,9 @@ class TestFilters:
             "waiting=-1",
             "model=auth.User",
             "provider=nobody",
+            "skipped=1,2",
+            "skipped=1.-2",
+            "skipped=99999999999999999999",
             "after=here",
             "after=1_2026-01-01T00:00:00%2B00:00_99999999999999999999",
             "after=1_2026-13-01T00:00:00%2B00:00_1",
@@ -398,8 +348,8 @@ class TestNothing:
     def test_what_was_skipped_waits_at_the_end(self, waiting, reviewer):
         record = waiting()
         page = claim(reviewer)
-        position = re.search(r'name="position" value="([^"]*)"', page)[1]
-        sent = {"seen": f"{record.public_id}:{record.version}", "position": position}
+        keys = re.search(r'name="keys" value="([^"]*)"', page)[1]
+        sent = {"seen": f"{record.public_id}:{record.version}", "keys": keys}
         end = reviewer.post(f"{DESK}skip/", sent, follow=True)
         assert heading_of(end) == "You are through"
         assert "Begin again" in text_of(end)

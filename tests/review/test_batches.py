@@ -13,17 +13,19 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_imgmod.choices import FeedbackStatus, Lane, Outcome, Status
+from django_imgmod.choices import ErrorCode, FeedbackStatus, Lane, Outcome, RiskLevel, Status
 from django_imgmod.exceptions import ReviewRefused
 from django_imgmod.models import Appeal, Decision, Feedback, ModerationRecord
 from django_imgmod.perceptual import ALGORITHM
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
+from django_imgmod.results import Detection, Verdict
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.review import batches
 from django_imgmod.services.review.appeals import appeal
 from django_imgmod.services.review.batches import Seen, decide_batch, last_batch, last_decisions, undo_batch
 from django_imgmod.services.review.escalation import escalate
+from django_imgmod.services.verdicts import apply_verdict
 from django_imgmod.signals import decision_made, image_blocked
 from tests.hostapp.models import Photo
 from tests.review.moderating import ESCALATED, FIRST, end_of_grace, make_moderator, make_waiting, now, seen
@@ -227,6 +229,14 @@ class TestLeavingOut:
     def test_gone_meanwhile(self, anna):
         record = make_waiting()
         assert self.left_out(anna, record, lambda: now(record).delete()) == "It is gone."
+
+    def test_verdict_that_came_late(self, anna):
+        record = make_waiting(verdict_at=None, risk_level="", error_code=ErrorCode.UNAVAILABLE)
+        verdict = Verdict(risk_level=RiskLevel.HIGH, detections=(Detection(label="porn", confidence=97),))
+        words = self.left_out(anna, record, lambda: apply_verdict(now(record), verdict))
+        assert words == "The provider's verdict came in meanwhile: look at it again."
+        assert (now(record).status, now(record).top_label) == (Status.IN_REVIEW, "porn")
+        assert decide_batch(anna, seen(record), Outcome.PASS, using="default").decided_count == 1
 
     def test_changed_otherwise(self, anna):
         record = make_waiting()
@@ -487,6 +497,15 @@ class TestLastDecisions:
         block(anna, record)
         decide_batch(bob, seen(record), Outcome.PASS, using="default")
         assert not last_decisions(anna, using="default")[0].can_undo
+
+    def test_appealed_against_since(self, anna, bob):
+        first, second = make_waiting(), make_waiting()
+        batch = block(anna, first, second)
+        for record, can_undo in ((first, True), (second, False)):
+            appeal(now(record), by=bob)
+            [entry] = last_decisions(anna, using="default")
+            assert (entry.count, entry.is_undone, entry.can_undo) == (2, False, can_undo)
+        assert undo(anna, batch).decided_count == 0
 
     def test_bounded(self, anna, django_assert_num_queries):
         for _ in range(4):

@@ -120,6 +120,21 @@ def test_picture_that_was_skipped_does_not_come_again_as_another_upload(anna):
     assert claim_card(anna, QueueFilter(), after=card.position, using="default") is not None
 
 
+def test_some_are_passed_over_and_what_is_graver_comes_first(anna):
+    first, second, third = make_waiting(), make_waiting(), make_waiting()
+    left_out = [first.pk, second.pk]
+
+    def following() -> ModerationRecord | None:
+        card = claim_card(anna, QueueFilter(), but=left_out, using="default")
+        return card and card.record
+
+    assert following() == third
+    graver = make_waiting(risk_level=RiskLevel.HIGH)
+    assert following() == graver
+    assert following() is None
+    assert claim(anna).record == first
+
+
 def test_card_of_what_is_held_is_the_card_that_was_claimed(anna):
     for _ in range(3):
         make_waiting(sha256=BYTES)

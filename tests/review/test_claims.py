@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 
 from django_imgmod.choices import Lane, Outcome, RiskLevel
@@ -23,7 +23,7 @@ from django_imgmod.services.review.claims import (
     release,
 )
 from django_imgmod.services.review.queue import Position, QueueFilter
-from tests.review.moderating import ESCALATED, make_moderator, make_waiting, now
+from tests.review.moderating import ESCALATED, FIRST, make_moderator, make_waiting, now
 from tests.timetravel import fast_forward
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +122,17 @@ def test_heartbeat_is_for_own_claims_alone(anna, bob):
     assert heartbeat(bob, [record.public_id, free.public_id], using="default") == []
     assert now(record).claimed_by_id == anna.pk
     assert now(free).claimed_by_id is None
+
+
+def test_heartbeat_asks_whether_the_lane_is_still_open():
+    senior = make_moderator("senior", FIRST, ESCALATED)
+    first, escalated = make_waiting(), make_waiting(lane=Lane.ESCALATED)
+    assert [claim(senior), claim(senior, lane=Lane.ESCALATED)] == [first.pk, escalated.pk]
+    until = now(escalated).claimed_until
+    senior.user_permissions.set(Permission.objects.filter(codename=FIRST))
+    junior = User.objects.get(pk=senior.pk)
+    assert heartbeat(junior, [first.public_id, escalated.public_id], using="default") == [first.public_id]
+    assert now(escalated).claimed_until == until
 
 
 def test_release_of_some_and_of_all(anna, bob):

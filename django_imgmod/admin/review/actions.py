@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from django.contrib import messages
@@ -22,7 +23,7 @@ from ...services.review.cards import Card, claim_card, claim_named
 from ...services.review.claims import claim_these, heartbeat, release
 from ...services.review.escalation import escalate
 from ...services.review.exposure import note_reveals, revealed_today, should_propose_break
-from ...services.review.queue import QueueFilter, counts_waiting, waiting
+from ...services.review.queue import QueueFilter, counts_waiting, position_of, waiting
 from .answers import action, in_words, is_by_script, is_leaving, problems_of, put_messages, read, tell
 from .desk import TEMPLATES, card_parts, desk_page, held_card, parts
 from .forms import AnswerForm, ClaimForm, ClaimsForm, DecisionForm, Place, RevealForm, SkipForm, UndoForm
@@ -49,7 +50,7 @@ def claim_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpRespo
             words = _("That picture is not to be had: somebody else holds it, or it was decided about.")
             return tell(request, site, place, problems=[words], status=409)
     elif is_by_script(request) or held_card(request, place) is None:
-        card = claim_card(request.user, place.filter, after=place.after, using=database())
+        card = _claim_next(request, place)
     if not is_by_script(request):
         return tell(request, site, place, card=card)
     # At the end, what one holds and does not see: of a window that could not give it back.
@@ -76,13 +77,16 @@ def escalate_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpRe
 
 @action
 def skip_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpResponse:
-    """Give a card back undecided, and go on behind it."""
+    """Give a card back undecided, and go on with what was not skipped."""
     skipped = read(SkipForm, request)
     public_ids = [seen.public_id for seen in skipped["seen"]]
     release(request.user, public_ids, using=database())
     if is_by_script(request):
         return HttpResponse(status=204)
-    place = replace(place, after=skipped["position"], back=public_ids[0], card=None, number=place.number + 1)
+    place, dropped = place.skipping(tuple(chain.from_iterable(skipped["keys"])))
+    if dropped:
+        place = replace(place, after=position_of(dropped[0], using=database()) or place.after)
+    place = replace(place, back=public_ids[0], card=None, number=place.number + 1)
     return _go_on(request, site, place)
 
 
@@ -166,8 +170,12 @@ def _answered(
 def _go_on(request: HttpRequest, site: AdminSite, place: Place) -> HttpResponse:
     """Claim the next card, unless one is held already, and show it."""
     if held_card(request, place) is None:
-        claim_card(request.user, place.filter, after=place.after, using=database())
+        _claim_next(request, place)
     return redirect(f"{desk_url(site)}?{place.query()}")
+
+
+def _claim_next(request: HttpRequest, place: Place) -> Card | None:
+    return claim_card(request.user, place.filter, after=place.after, but=place.skipped_keys, using=database())
 
 
 def _claim_named(request: HttpRequest, public_id: uuid.UUID, place: Place) -> tuple[Place, Card | None]:

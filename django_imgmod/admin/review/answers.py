@@ -51,10 +51,10 @@ def action(view: Action) -> Callable[..., HttpResponse]:
     A GET, to which the login leads whoever was logged out, goes to the desk and does nothing.
     """
 
-    @require_http_methods(["GET", "POST"])
+    @require_http_methods(["GET", "HEAD", "POST"])
     @wraps(view)
     def answer(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
-        if request.method == "GET":
+        if request.method != "POST":
             return redirect(desk_url(site))
         try:
             response = view(request, site, _place(request))

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from ...choices import Lane
 from ...conf import imgmod_settings
@@ -21,7 +21,7 @@ from ...services.review.claims import claimed_by, is_free
 from ...services.review.lanes import may_review
 from ...services.review.preferences import preferences_of
 from ...services.review.queue import QueueFilter, counts_waiting, in_lane, waiting
-from .forms import SHOWN, Place, PlaceForm, told
+from .forms import MAX_SKIPPED, SHOWN, Place, PlaceForm, told
 from .pages import MAX_COUNT, database, desk_url, lanes_of, page_context, reviewers_only
 from .presenting import CardPage, last_done, present
 
@@ -45,10 +45,10 @@ class Nothing:
 
     is_filtered: bool
     is_end: bool
-    """Whether it was looked for behind what was skipped."""
+    """Whether what was skipped was left out."""
 
 
-@require_GET
+@require_safe
 @reviewers_only
 def desk_view(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """Show the card that the moderator holds, or the way to one. Claims nothing."""
@@ -86,6 +86,7 @@ def desk_page(
         problem=problem,
         last=last_done(request.user),
         claim_seconds=imgmod_settings.review.claim_seconds,
+        max_skipped=MAX_SKIPPED,
         has_single_keys=preferences_of(request.user).has_single_keys,
     )
     return render(request, f"{TEMPLATES}/desk.html", context, status=status)
@@ -166,7 +167,7 @@ def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
         mine_count=mine[:MAX_COUNT].count(),
         free_count=mine.filter(is_free())[:MAX_COUNT].count(),
         is_filtered=place.is_filtered,
-        is_end=place.after is not None,
+        is_end=place.has_skipped,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -30,6 +31,11 @@ MAX_NUMBER: Final = 1_000_000
 MAX_VERSION: Final = 2**31 - 1
 MAX_KEY: Final = 2**63 - 1
 MAX_COMMENT: Final = 2000
+# Uploads that were skipped: as many as an address has room for.
+MAX_SKIPPED: Final = 250
+_KEY: Final = "[0-9]{1,19}"
+_CARD: Final = rf"{_KEY}(?:\.{_KEY})*"
+_SKIPPED: Final = re.compile(rf"{_CARD}(?:-{_CARD})*")
 
 # How a picture is shown without a script.
 SHOWN: Final = ("grey", "colour")
@@ -58,8 +64,11 @@ class Place:
     chosen: tuple[tuple[str, str], ...] = ()
     """The filter, as the address spells it."""
 
+    skipped: tuple[tuple[int, ...], ...] = ()
+    """The keys of what was skipped, a card each, the oldest first: it is left out."""
+
     after: Position | None = None
-    """What was skipped last: the queue goes on behind it."""
+    """What was skipped so long ago that it is not among these any more: the queue goes on behind it."""
 
     number: int = 1
     """The how manieth card this is."""
@@ -69,6 +78,22 @@ class Place:
 
     card: uuid.UUID | None = None
     """The record to show before others that the moderator holds."""
+
+    @property
+    def skipped_keys(self) -> list[int]:
+        return [key for card in self.skipped for key in card]
+
+    @property
+    def has_skipped(self) -> bool:
+        return bool(self.skipped) or self.after is not None
+
+    def skipping(self, card: tuple[int, ...]) -> tuple[Place, tuple[int, ...]]:
+        """Return the place once a card was skipped too, and the card for which there is no room any more."""
+        skipped = [*(other for other in self.skipped if other != card), card]
+        dropped: tuple[int, ...] = ()
+        while sum(map(len, skipped)) > MAX_SKIPPED:
+            dropped = skipped.pop(0)
+        return replace(self, skipped=tuple(skipped)), dropped
 
     @property
     def is_filtered(self) -> bool:
@@ -81,7 +106,8 @@ class Place:
         query.update(dict(self.chosen))
         after = self.after and self.after.encode()
         number = self.number if self.number > 1 else None
-        own = {"number": number, "after": after, "back": self.back, "card": self.card}
+        skipped = "-".join(".".join(map(str, card)) for card in self.skipped)
+        own = {"number": number, "skipped": skipped, "after": after, "back": self.back, "card": self.card}
         for name, value in {**own, **changes}.items():
             if value:
                 query[name] = str(value)
@@ -89,8 +115,8 @@ class Place:
 
     @property
     def again(self) -> str:
-        """The place at the queue's beginning."""
-        return self.query(after=None, card=None)
+        """The place at the queue's beginning, with nothing skipped."""
+        return self.query(skipped=None, after=None, card=None)
 
 
 class PositionField(forms.CharField):
@@ -111,6 +137,23 @@ class PositionField(forms.CharField):
         return position
 
 
+class KeysField(forms.CharField):
+    """The keys of records with dots between; with hyphens between those of several cards."""
+
+    def clean(self, value: Any) -> tuple[tuple[int, ...], ...]:
+        text = super().clean(value)
+        if not text:
+            return ()
+        if not _SKIPPED.fullmatch(text):
+            raise ValidationError(_("These are no keys of records."))
+        cards = tuple(tuple(map(int, card.split("."))) for card in text.split("-"))
+        if sum(map(len, cards)) > MAX_SKIPPED:
+            raise ValidationError(_("These are too many records."))
+        if max(map(max, cards)) > MAX_KEY:
+            raise ValidationError(_("These are no keys of records."))
+        return cards
+
+
 class PlaceForm(forms.Form):
     """The desk's address: which queue, which part of it, in which order, how far one is."""
 
@@ -124,6 +167,7 @@ class PlaceForm(forms.Form):
     order = forms.ChoiceField(label=_("Order"), choices=ORDER_CHOICES, required=False)
 
     # What the desk itself adds.
+    skipped = KeysField(max_length=MAX_SKIPPED * 20, required=False)
     after = PositionField(max_length=100, required=False)
     number = forms.IntegerField(min_value=1, max_value=MAX_NUMBER, required=False)
     back = forms.UUIDField(required=False)
@@ -160,6 +204,7 @@ class PlaceForm(forms.Form):
                 order=given["order"] or "risk",
             ),
             chosen=tuple(chosen.items()),
+            skipped=given["skipped"],
             after=given["after"],
             number=given["number"] or 1,
             back=given["back"],
@@ -213,8 +258,10 @@ class DecisionForm(AnswerForm):
 
 
 class SkipForm(forms.Form):
+    """What is skipped: the records of one card, and their keys."""
+
     seen = SeenField()
-    position = PositionField(max_length=100)
+    keys = KeysField(max_length=MAX_SKIPPED * 20)
 
 
 class ClaimForm(forms.Form):

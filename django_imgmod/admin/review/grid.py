@@ -11,7 +11,7 @@ from typing import Any, Final
 from django import forms
 from django.contrib.admin import AdminSite
 from django.core.exceptions import ValidationError
-from django.db.models import F, Q
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -24,17 +24,17 @@ from ...exceptions import ReviewRefused
 from ...models import DetectedLabel, ModerationRecord, RiskOrder
 from ...reviewing import Protection
 from ...services.review.batches import Batch, DoneBatch, Seen, decide_batch, last_decisions, undo_batch
-from ...services.review.claims import is_free
 from ...services.review.exposure import note_reveals
 from ...services.review.preferences import Preferences, preferences_of, veil_for
-from ...services.review.queue import Position, QueueFilter, beyond, waiting
+from ...services.review.queue import Position, QueueFilter
+from ...services.review.tiles import Tile, read_page
 from ..links import change_url
 from .answers import problems_of, put_messages
 from .desk import require_lane
 from .forms import SHOWN, AnswerForm, IdsField, Place, PlaceForm, PositionField, UndoForm, told
 from .media import Size, media_url
 from .pages import database, desk_url, lanes_of, page_context, reviewers_only
-from .presenting import label_in_short, named, short_name
+from .presenting import ids_in_words, label_in_short, named, seen_in_words, short_name, uploads_in_words
 
 TEMPLATE: Final = "admin/django_imgmod/review/grid.html"
 PAGE: Final = "review_grid"
@@ -52,6 +52,12 @@ class Cell:
 
     number: int
     record: ModerationRecord
+    ids: str
+    """Of all uploads that are decided with it, itself first."""
+
+    uploads: str
+    """How many these are, and of how many people; empty where it is one."""
+
     heading: str
     labels: Sequence[str]
     """The gravest, with their confidence, or that there are none."""
@@ -79,13 +85,13 @@ class Draft:
 
 
 class SelectedField(forms.Field):
-    """The public ids whose boxes are ticked."""
+    """The public ids whose boxes are ticked; those of one box with spaces between."""
 
     widget = forms.MultipleHiddenInput
 
     def clean(self, value: Any) -> frozenset[uuid.UUID]:
         try:
-            return frozenset(map(uuid.UUID, value or ()))
+            return frozenset(uuid.UUID(public_id) for box in value or () for public_id in box.split())
         except ValueError:
             raise ValidationError(_("This is no public id of a record.")) from None
 
@@ -187,7 +193,6 @@ def _undo(request: HttpRequest, site: AdminSite, place: Place) -> HttpResponse:
 
 def _reveal(request: HttpRequest, site: AdminSite, place: Place, given: Mapping[str, Any]) -> HttpResponse:
     """Show all pictures of the page at once, to whoever cannot or will not hold a key."""
-    note_reveals(request.user, len(given["seen"]))
     return _page(
         request,
         site,
@@ -202,7 +207,7 @@ def _go_to(site: AdminSite, place: Place, position: Position | None, **changes: 
 
 def _query(place: Place, position: Position | None, **changes: Any) -> str:
     after = position.encode() if position else None
-    return place.query(after=after, number=None, back=None, card=None, **changes)
+    return place.query(skipped=None, after=after, number=None, back=None, card=None, **changes)
 
 
 def _page(
@@ -216,10 +221,12 @@ def _page(
 ) -> HttpResponse:
     draft = draft or Draft()
     preferences = preferences_of(request.user)
-    size = preferences.grid_size
-    records = _waiting(request, place, size + 1)
-    cells = _cells(request, site, records[:size], preferences, draft)
+    using = database()
+    page = read_page(place.filter, user=request.user, after=place.after, size=preferences.grid_size, using=using)
+    cells = _cells(request, site, page.tiles, preferences, draft)
     last = Position.of(cells[-1].record) if cells else None
+    if draft.shown:
+        note_reveals(request.user, len(cells))
     context = page_context(
         request,
         site,
@@ -229,10 +236,10 @@ def _page(
         place_form=place_form or PlaceForm(QueryDict(place.query())),
         urls={"desk": desk_url(site, PAGE), "revealed": desk_url(site, "review_revealed")},
         cells=cells,
-        seen=" ".join(f"{cell.record.public_id}:{cell.record.version}" for cell in cells),
+        seen=seen_in_words(member for tile in page.tiles for member in tile.members),
         last=last.encode() if last else "",
         query=_query(place, place.after),
-        next_query=_query(place, last) if len(records) > size else "",
+        next_query=_query(place, page.following) if page.following else "",
         first_query=_query(place, None) if place.after else "",
         any_query=f"lane={place.filter.lane}&order={place.filter.order}",
         outcomes=GridForm.OUTCOMES,
@@ -245,21 +252,13 @@ def _page(
     return render(request, TEMPLATE, context, status=status)
 
 
-def _waiting(request: HttpRequest, place: Place, limit: int) -> list[ModerationRecord]:
-    """Return the next records of the queue, without those on other people's cards."""
-    records = waiting(place.filter, user=request.user, using=database())
-    if place.after is not None:
-        records = beyond(records, place.after, order=place.filter.order)
-    return list(records.filter(is_free() | Q(claimed_by=request.user.pk))[:limit])
-
-
 def _cells(
-    request: HttpRequest, site: AdminSite, records: Sequence[ModerationRecord], preferences: Preferences, draft: Draft
+    request: HttpRequest, site: AdminSite, tiles: Sequence[Tile], preferences: Preferences, draft: Draft
 ) -> list[Cell]:
     def url(record: ModerationRecord, size: Size) -> str:
         return media_url(record, request.user, size=size, current_app=site.name)
 
-    labels = _labels(records)
+    labels = _labels([tile.record for tile in tiles])
     # What every cell says is translated once.
     heading, alt = _("Picture %(number)s of %(count)s:"), _("Preview of %(file)s")
     risk_levels = {level.value: str(level.label) for level in RiskLevel}
@@ -267,7 +266,9 @@ def _cells(
         Cell(
             number=number,
             record=record,
-            heading=heading % {"number": number, "count": len(records)},
+            ids=ids_in_words(tile.members),
+            uploads=uploads_in_words(tile.members),
+            heading=heading % {"number": number, "count": len(tiles)},
             labels=_in_words(record, labels[record.pk]),
             file_name=short_name(record.file_name),
             alt=alt % {"file": short_name(record.file_name)},
@@ -278,7 +279,8 @@ def _cells(
             record_url=change_url(site, record),
             is_selected=record.public_id in draft.selected,
         )
-        for number, record in enumerate(records, start=1)
+        for number, tile in enumerate(tiles, start=1)
+        for record in [tile.record]
     ]
 
 

@@ -1,4 +1,4 @@
-"""The pictures of the review desk, under addresses that last ten minutes and serve one person."""
+"""The pictures of the review desk, under addresses that serve one person, for ten minutes or while they hold them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from ...models import ModerationRecord
+from ...services.review.claims import held
 from ...services.review.lanes import may_review
 from ..previews import LARGE, SMALL, VEILED, original_response, placeholder, preview_response
 from .pages import database, reviewers_only
@@ -58,7 +59,9 @@ def media_url(
     current_app: str | None = None,
 ) -> str:
     """
-    Return where ``user``, and nobody else, sees a record's picture for the next ten minutes; no query.
+    Return where ``user``, and nobody else, sees a record's picture; no query.
+
+    For the next ten minutes, and for as long as the user holds the record.
 
     ``size`` is "veiled", "small", "large" or "original". Only the last one moves: of an animation the others show
     the first frame, or that of number ``frame``, from 0.
@@ -75,7 +78,7 @@ def media_url(
     return reverse("admin:django_imgmod_moderationrecord_review_media", args=[token], current_app=current_app)
 
 
-@require_GET
+@require_safe
 @reviewers_only
 def media_view(request: HttpRequest, *, token: str, site: AdminSite) -> HttpResponseBase:
     """
@@ -85,11 +88,11 @@ def media_view(request: HttpRequest, *, token: str, site: AdminSite) -> HttpResp
     why; whether a record exists is told to nobody else.
     """
     try:
-        public_id, size, frame = _read(token, request.user)
-    except signing.SignatureExpired:
-        return placeholder(_("The link has expired: reload the page"))
+        public_id, size, frame, is_old = _read(token, request.user)
     except (signing.BadSignature, ValueError, TypeError):
         return placeholder(_("The link is not valid"))
+    if is_old and not held(request.user, using=database()).filter(public_id=public_id).exists():
+        return placeholder(_("The link has expired: reload the page"))
     records = ModerationRecord.objects.using(database()).select_related("content_type").defer("raw")
     record = records.filter(public_id=public_id).first()
     if record is None:
@@ -99,8 +102,13 @@ def media_view(request: HttpRequest, *, token: str, site: AdminSite) -> HttpResp
     return original_response(record) if size == Size.ORIGINAL else _PREVIEWS[size](record, frame=frame)
 
 
-def _read(token: str, user: Any) -> tuple[UUID, Size, int]:
-    public_id, size, frame, user_id = signing.loads(token, salt=SALT, max_age=MAX_AGE)
+def _read(token: str, user: Any) -> tuple[UUID, Size, int, bool]:
+    """Return what a token of this user names, and whether its time is over."""
+    try:
+        named, is_old = signing.loads(token, salt=SALT, max_age=MAX_AGE), False
+    except signing.SignatureExpired:
+        named, is_old = signing.loads(token, salt=SALT), True
+    public_id, size, frame, user_id = named
     if user_id != str(user.pk):
         raise signing.BadSignature("The token was made for somebody else.")
-    return UUID(public_id), Size(size), int(frame)
+    return UUID(public_id), Size(size), int(frame), is_old

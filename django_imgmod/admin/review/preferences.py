@@ -64,7 +64,7 @@ _FIELDSETS: Final[list[tuple[Any, dict[str, Any]]]] = [
 ]
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @reviewers_only
 def preferences_view(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """Show a person's own choices; a POST stores them and leads back to ``next``, where that is a page of the site."""

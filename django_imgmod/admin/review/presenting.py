@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,22 +127,19 @@ class CardPage:
 
     @property
     def members_text(self) -> str:
-        count = len(self.card.members)
-        if count < 2:
-            return ""
-        uploads = ngettext("%(count)s upload", "%(count)s uploads", count) % {"count": count}
-        people = self.card.uploader_count
-        if not people:
-            return uploads
-        return f"{uploads}, " + ngettext("%(count)s person", "%(count)s people", people) % {"count": people}
+        return uploads_in_words(self.card.members)
 
     @property
     def seen(self) -> str:
-        return " ".join(f"{member.public_id}:{member.version}" for member in self.card.members)
+        return seen_in_words(self.card.members)
 
     @property
     def ids(self) -> str:
-        return " ".join(str(member.public_id) for member in self.card.members)
+        return ids_in_words(self.card.members)
+
+    @property
+    def keys(self) -> str:
+        return ".".join(str(member.pk) for member in self.card.members)
 
     @property
     def object_name(self) -> str:
@@ -242,6 +239,27 @@ def present(
         shown=shown,
         draft=draft or {},
     )
+
+
+def uploads_in_words(members: Sequence[ModerationRecord]) -> str:
+    """Return how many uploads are decided at once, and of how many people; empty where it is one."""
+    if len(members) < 2:
+        return ""
+    uploads = ngettext("%(count)s upload", "%(count)s uploads", len(members)) % {"count": len(members)}
+    people = len({member.uploaded_by_id for member in members} - {None})
+    if not people:
+        return uploads
+    return f"{uploads}, " + ngettext("%(count)s person", "%(count)s people", people) % {"count": people}
+
+
+def seen_in_words(records: Iterable[ModerationRecord]) -> str:
+    """Return which records are shown in which version, as a form sends it."""
+    return " ".join(f"{record.public_id}:{record.version}" for record in records)
+
+
+def ids_in_words(records: Iterable[ModerationRecord]) -> str:
+    """Return which records are shown, as a form sends it."""
+    return " ".join(str(record.public_id) for record in records)
 
 
 def last_done(user: Any) -> list[Done]:

@@ -66,7 +66,7 @@ class DoneBatch:
     """Whether all of it was taken back."""
 
     can_undo: bool
-    """Whether there is anything that nobody has decided about since."""
+    """Whether there is anything that nobody has decided about, or appealed against, since."""
 
 
 def decide_batch(
@@ -206,7 +206,7 @@ def last_decisions(user: Any, *, limit: int = 10, using: str) -> list[DoneBatch]
         for row in counts.annotate(
             count=Count("pk"),
             undone_count=Count("undone_by"),
-            last_count=Count("pk", filter=_is_last(using)),
+            last_count=Count("pk", filter=_is_last(using) & _still_holds()),
             first=Min("pk"),
         )
     }
@@ -228,10 +228,7 @@ def last_decisions(user: Any, *, limit: int = 10, using: str) -> list[DoneBatch]
 
 def last_batch(user: Any, *, using: str) -> uuid.UUID | None:
     """Return what somebody decided last, by one key, and can still take back, in whole or in part; None without any."""
-    still_so = Q(record__status=Status.SUPERSEDED)
-    for outcome, status in STATUS_OF_OUTCOME.items():
-        still_so |= Q(outcome=outcome, record__status=status)
-    rows = _own(user, using).filter(_is_last(using), still_so)
+    rows = _own(user, using).filter(_is_last(using), _still_holds())
     return rows.order_by("-decided_at", "-pk").values_list("batch", flat=True).first()
 
 
@@ -239,6 +236,14 @@ def _is_last(using: str) -> Q:
     """Nobody has taken it back, or decided about its record since."""
     later = standing_decisions(using).filter(record=OuterRef("record"), pk__gt=OuterRef("pk"))
     return Q(~Exists(later), undone_by__isnull=True)
+
+
+def _still_holds() -> Q:
+    """As ``decisions.holds``, on the database's side: nobody has appealed against it, for instance."""
+    still_so = Q(record__status=Status.SUPERSEDED)
+    for outcome, status in STATUS_OF_OUTCOME.items():
+        still_so |= Q(outcome=outcome, record__status=status)
+    return still_so
 
 
 def _newest(own: QuerySet[Decision], limit: int) -> Iterator[tuple[Any, datetime]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -75,14 +75,17 @@ class Card:
         return len({member.uploaded_by_id for member in self.members} - {None})
 
 
-def claim_card(user: Any, wanted: QueueFilter, *, after: Position | None = None, using: str) -> Card | None:
+def claim_card(
+    user: Any, wanted: QueueFilter, *, after: Position | None = None, but: Collection[int] = (), using: str
+) -> Card | None:
     """
     Claim the next record with what resembles it, and return its card; None where nothing waits that is free.
 
-    Beyond a position, what resembles the record that stands there is passed over, too: it was on one card with it.
+    The keys in ``but`` are passed over. Beyond a position, what resembles the record that stands there is passed over,
+    too: it was on one card with it.
     """
-    skipped = [] if after is None else _resembling_at(after, user, using)
-    record = claim_next(user, wanted, after=after, but=skipped, using=using)
+    beside = [] if after is None else _resembling_at(after, user, using)
+    record = claim_next(user, wanted, after=after, but=[*but, *beside], using=using)
     return None if record is None else card_of(record, user=user, similar=_claim_similar(user, record))
 
 

@@ -17,12 +17,12 @@ from django.db import connections, transaction
 from django.db.models import Q
 from django.db.models.lookups import LessThanOrEqual
 
-from ...choices import Status
+from ...choices import Lane, Status
 from ...clock import DatabaseNow
 from ...conf import imgmod_settings
 from ...models import ClaimEnd, ModerationRecord, ModerationRecordQuerySet
 from ..deadlocks import repeat
-from .lanes import may_decide
+from .lanes import may_decide, may_review
 from .queue import QUEUE_ORDER, Position, QueueFilter, beyond, waiting
 
 
@@ -74,10 +74,19 @@ def claimed_by(user: Any, *, using: str) -> list[ModerationRecord]:
 
 
 def heartbeat(user: Any, public_ids: Iterable[uuid.UUID], *, using: str) -> list[uuid.UUID]:
-    """Renew those of a user's claims; return which of them are still the user's."""
+    """
+    Renew those of a user's claims; return which of them are still the user's.
+
+    Left out is what waits in a lane that is not open to the user any more.
+    """
     asked = list(public_ids)
+    lanes = [lane for lane in Lane if may_review(user, lane)]
     rows = ModerationRecord.objects.using(using).filter(
-        public_id__in=asked, status=Status.IN_REVIEW, claimed_by=user.pk, claimed_until__gt=DatabaseNow()
+        public_id__in=asked,
+        status=Status.IN_REVIEW,
+        lane__in=lanes,
+        claimed_by=user.pk,
+        claimed_until__gt=DatabaseNow(),
     )
     repeat(lambda: rows.update(**_renewed(user)), using=using)
     mine = set(rows.values_list("public_id", flat=True))

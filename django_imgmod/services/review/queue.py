@@ -119,6 +119,13 @@ def in_lane(lane: str, *, using: str) -> ModerationRecordQuerySet:
     return ModerationRecord.objects.using(using).filter(status=Status.IN_REVIEW, lane=lane)
 
 
+def position_of(key: int, *, using: str) -> Position | None:
+    """Return where a record stands in the queue, or stood; None where it is gone."""
+    records = ModerationRecord.objects.using(using).filter(pk=key)
+    record = records.only("risk_level", "created_at").first()
+    return None if record is None else Position.of(record)
+
+
 def counts_waiting(*, using: str) -> dict[str, int]:
     """Return how many records wait in each lane: exact, by one statement, read from the index of what waits alone."""
     records = ModerationRecord.objects.using(using).filter(status=Status.IN_REVIEW)

@@ -4,127 +4,38 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import router
-from django.db.models import Case, Count, Exists, IntegerField, Min, OuterRef, Q, Sum, Value, When
+from django.db.models import Count, IntegerField, Min, Q, Sum, Value
 
 from ...choices import Lane, Outcome, RiskLevel, Status
 from ...models import Appeal, Decision, Exposure, ModerationRecord
 from .days import day_of, midnight, today
+from .decided import DECIDED, DecidedRow, read_rows, standing_rows
 from .exposure import revealed_today
+from .figures import MIN_PEOPLE, MIN_SAMPLE, Agreement, Day, Own, Queue, Statistics, Team, Wait
+
+__all__ = [
+    "DAYS",
+    "MAX_DECISIONS",
+    "MIN_PEOPLE",
+    "MIN_SAMPLE",
+    "Agreement",
+    "Day",
+    "Own",
+    "Queue",
+    "Statistics",
+    "Team",
+    "Wait",
+    "read_statistics",
+]
 
 DAYS: Final = 30
 # Read at most, the newest first, so that a page costs no more than this however many there are.
 MAX_DECISIONS: Final = 20_000
 MAX_APPEALS: Final = 20_000
-# Fewer say nothing: no share is told of them.
-MIN_SAMPLE: Final = 5
-# A median of fewer people would tell about one of them.
-MIN_PEOPLE: Final = 3
-
-_DECIDED: Final = (Outcome.PASS, Outcome.BLOCK)
-_POLICY_OUTCOMES: Final[dict[str, Outcome]] = {Status.PASSED: Outcome.PASS, Status.BLOCKED: Outcome.BLOCK}
-_SETTLED: Final = tuple(_POLICY_OUTCOMES)
-
-
-@dataclass(kw_only=True, slots=True)
-class Day:
-    """What happened on one day."""
-
-    date: date
-    arrived_count: int = 0
-    """Records opened on that day that waited, or wait, for a person."""
-    returned_count: int = 0
-    """Appeals, and settled records that a person sent back to the queue."""
-    passed_count: int = 0
-    blocked_count: int = 0
-    escalated_count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """What waits in one lane."""
-
-    lane: Lane
-    count: int = 0
-    oldest_at: datetime | None = None
-    """Since when the oldest has been here; an appeal since it was made."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wait:
-    """How long people took to decide about what waited for them."""
-
-    lane: Lane
-    median: timedelta | None
-    """None of a sample that is too small."""
-    sample_count: int
-
-
-@dataclass(kw_only=True, slots=True)
-class Agreement:
-    """What people decided about the pictures whose gravest label was this one."""
-
-    label: str
-    """Empty for those that have none, because they could not be judged."""
-    decided_count: int = 0
-    """Pictures that the policy had put before a person."""
-    blocked_count: int = 0
-    """Those of them that the person blocked."""
-    blocked_after_pass_count: int = 0
-    """Pictures that the policy had passed and a person blocked."""
-    passed_after_block_count: int = 0
-    """Pictures that the policy had blocked and a person passed."""
-
-    @property
-    def has_any(self) -> bool:
-        return bool(self.decided_count or self.blocked_after_pass_count or self.passed_after_block_count)
-
-    @property
-    def blocked_share(self) -> float | None:
-        """From 0 to 1; None of a sample that is too small."""
-        return self.blocked_count / self.decided_count if self.decided_count >= MIN_SAMPLE else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Own:
-    """A moderator's own numbers, for nobody else."""
-
-    decided_today_count: int
-    decided_count: int
-    escalated_count: int
-    revealed_today_count: int
-    revealed_count: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Team:
-    """What is usual among those who decide. Nobody's own numbers."""
-
-    people_count: int
-    median_count: float | None
-    """Decisions of one person in the window; None of so few people that it would tell about one of them."""
-    median_day_count: float | None
-    """Decisions of one person on a day on which they decided."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Statistics:
-    """The review desk of one database over some days, for one moderator."""
-
-    days: tuple[Day, ...]
-    """The oldest first; the last one is today."""
-    is_complete: bool
-    """False where there was more than is read: the days then begin later, with the first that was read as a whole."""
-    queues: tuple[Queue, ...]
-    waits: tuple[Wait, ...]
-    agreements: tuple[Agreement, ...]
-    """Those with the largest samples first."""
-    own: Own
-    team: Team
 
 
 def read_statistics(user: Any, *, using: str) -> Statistics:
@@ -136,12 +47,12 @@ def read_statistics(user: Any, *, using: str) -> Statistics:
     """
     last = today()
     window = [last - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    rows, is_complete = _decisions(midnight(window[0]), using)
+    rows, is_complete = read_rows(midnight(window[0]), limit=MAX_DECISIONS, using=using)
     if not is_complete:
         window = [day for day in window if day > rows[-1].day] or [last]
     rows = [row for row in rows if row.day >= window[0]]
     appeals = _open_appeals(using)
-    standing = _standing(rows)
+    standing = standing_rows(rows)
     return Statistics(
         days=_days(window, standing, appeals, using),
         is_complete=is_complete and len(appeals) < MAX_APPEALS,
@@ -151,92 +62,6 @@ def read_statistics(user: Any, *, using: str) -> Statistics:
         own=_own(user, last, using),
         team=_team(standing),
     )
-
-
-class _Row(NamedTuple):
-    """One decision, with what is needed of its record."""
-
-    pk: int
-    outcome: str
-    decided_at: datetime
-    decided_by: Any
-    status_before: str
-    lane_before: str
-    undoes: int | None
-    record: int
-    record_status: str
-    label: str
-    verdict_at: datetime | None
-    created_at: datetime
-    appealed_at: datetime | None
-    appealed_decision: int | None
-    was_decided_before: bool
-    """By a person; known only of what was settled."""
-    day: date
-
-    @property
-    def is_decided(self) -> bool:
-        return self.outcome in _DECIDED
-
-    @property
-    def is_from_queue(self) -> bool:
-        return self.status_before == Status.IN_REVIEW
-
-    @property
-    def is_escalation(self) -> bool:
-        return self.outcome == Outcome.REVIEW and self.is_from_queue
-
-    @property
-    def is_on_appeal(self) -> bool:
-        """Whether the editor waited for it; an appeal may have been escalated."""
-        return self.is_from_queue and self.lane_before != Lane.FIRST and self.appealed_at is not None
-
-    @property
-    def is_sent_back(self) -> bool:
-        return self.outcome == Outcome.REVIEW and self.status_before in _SETTLED
-
-    @property
-    def policy_outcome(self) -> Outcome | None:
-        """What the policy had chosen by itself; None where that was not to choose, or a person did so since."""
-        if self.is_on_appeal:
-            return Outcome.BLOCK if self.appealed_decision is None else None
-        return None if self.was_decided_before else _POLICY_OUTCOMES.get(self.status_before)
-
-
-def _decisions(since: datetime, using: str) -> tuple[list[_Row], bool]:
-    """Return the newest decisions since then, and whether these are all."""
-    decisions = Decision.objects.using(using)
-    earlier = decisions.filter(record=OuterRef("record"), pk__lt=OuterRef("pk"), undoes=None, undone_by=None)
-    rows = (
-        decisions.filter(decided_at__gte=since)
-        .order_by("-decided_at")
-        .values_list(
-            "pk",
-            "outcome",
-            "decided_at",
-            "decided_by",
-            "status_before",
-            "lane_before",
-            "undoes",
-            "record",
-            "record__status",
-            "record__top_label",
-            "record__verdict_at",
-            "record__created_at",
-            "record__appeal__appealed_at",
-            "record__appeal__decision",
-            # Looked up only for the few that need it.
-            Case(When(status_before__in=_SETTLED, then=Exists(earlier)), default=Value(False)),
-        )
-    )
-    found = [_Row._make((*row, day_of(row[2]))) for row in rows[: MAX_DECISIONS + 1]]
-    return found[:MAX_DECISIONS], len(found) <= MAX_DECISIONS
-
-
-def _standing(rows: list[_Row]) -> list[_Row]:
-    """Leave out what was taken back. What took it back is newer, so it was read as well."""
-    undone = {row.undoes for row in rows}
-    return [row for row in rows if row.undoes is None and row.pk not in undone]
 
 
 class _OpenAppeal(NamedTuple):
@@ -254,7 +79,7 @@ def _open_appeals(using: str) -> list[_OpenAppeal]:
     return [_OpenAppeal(*row) for row in rows]
 
 
-def _days(window: list[date], standing: list[_Row], appeals: list[_OpenAppeal], using: str) -> tuple[Day, ...]:
+def _days(window: list[date], standing: list[DecidedRow], appeals: list[_OpenAppeal], using: str) -> tuple[Day, ...]:
     arrived = _waiting_by_day(window, using)
     # What waits because of an appeal did not arrive with its picture, or did and was decided about since.
     arrived.subtract(day_of(appeal.created_at) for appeal in appeals)
@@ -297,7 +122,7 @@ def _waiting_by_day(window: list[date], using: str) -> Counter[date]:
     return Counter({window[place]: count for place, count in rows})
 
 
-def _first_decided(standing: list[_Row], appeals: list[_OpenAppeal]) -> dict[int, datetime]:
+def _first_decided(standing: list[DecidedRow], appeals: list[_OpenAppeal]) -> dict[int, datetime]:
     """Return when each record was opened that left the queue by a decision and is not back, but for an appeal."""
     appealed = {appeal.record for appeal in appeals}
     return {
@@ -321,7 +146,7 @@ def _queues(appeals: list[_OpenAppeal], using: str) -> tuple[Queue, ...]:
     return tuple(Queue(lane, *found.get(lane, (0, None))) for lane in Lane)
 
 
-def _waits(standing: list[_Row]) -> tuple[Wait, ...]:
+def _waits(standing: list[DecidedRow]) -> tuple[Wait, ...]:
     """From when a picture went to review to the decision that ended that, escalation included."""
     sent_back: dict[int, datetime] = {}
     seconds: dict[str, list[float]] = {lane: [] for lane in Lane}
@@ -341,7 +166,7 @@ def _waits(standing: list[_Row]) -> tuple[Wait, ...]:
     )
 
 
-def _agreements(standing: list[_Row]) -> tuple[Agreement, ...]:
+def _agreements(standing: list[DecidedRow]) -> tuple[Agreement, ...]:
     by_label: dict[str, Agreement] = {}
     for row in standing:
         if not row.is_decided:
@@ -362,7 +187,7 @@ def _agreements(standing: list[_Row]) -> tuple[Agreement, ...]:
 def _own(user: Any, last: date, using: str) -> Own:
     since = midnight(last - timedelta(days=DAYS - 1))
     decisions = Decision.objects.using(using).filter(decided_by=user.pk, decided_at__gte=since)
-    is_decided = Q(outcome__in=_DECIDED)
+    is_decided = Q(outcome__in=DECIDED)
     own = decisions.filter(undoes=None, undone_by=None).aggregate(
         decided=Count("pk", filter=is_decided),
         decided_today=Count("pk", filter=is_decided & Q(decided_at__gte=midnight(last))),
@@ -378,7 +203,7 @@ def _own(user: Any, last: date, using: str) -> Own:
     )
 
 
-def _team(standing: list[_Row]) -> Team:
+def _team(standing: list[DecidedRow]) -> Team:
     decided = [row for row in standing if row.is_decided and row.decided_by is not None]
     by_person = Counter(row.decided_by for row in decided)
     by_day = Counter((row.decided_by, row.day) for row in decided)

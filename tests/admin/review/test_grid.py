@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
-from django_imgmod.models import Decision, DetectedLabel, Exposure, ModerationRecord, ReviewPreference
+from django_imgmod.models import Decision, DetectedLabel, Exposure, Feedback, ModerationRecord, ReviewPreference
 from django_imgmod.services.review.preferences import Preferences, save_preferences
 from tests.backdated import ago, make_record
 
@@ -84,23 +84,6 @@ def text_of(response) -> str:
 
 
 class TestAccess:
-    def test_is_for_those_who_decide(self, client_of):
-        assert client_of(REVIEW).get(PAGE).status_code == 200
-        assert client_of("view_moderationrecord").get(PAGE).status_code == 403
-        assert Client().get(PAGE).status_code == 302
-
-    @pytest.mark.parametrize("codename", ["view_moderationrecord", ESCALATED])
-    def test_nobody_else_decides(self, reviewer, client_of, codename):
-        records = make_waiting(2)
-        form = form_of(reviewer.get(PAGE))
-        assert client_of(codename).post(PAGE, form).status_code == 403
-        assert statuses(records) == [Status.IN_REVIEW] * 2
-        assert not Decision.objects.exists()
-
-    def test_other_queues_need_their_own_permission(self, client_of):
-        make_waiting(lane=Lane.ESCALATED)
-        assert client_of(REVIEW).get(PAGE, {"lane": "escalated"}).status_code == 403
-
     @pytest.mark.parametrize("lane", [Lane.ESCALATED, Lane.APPEALED])
     def test_other_queues_are_decided_on_cards_where_their_words_are(self, client_of, lane):
         (record,) = make_waiting(lane=lane)
@@ -309,6 +292,41 @@ class TestDecision:
         form = form_of(reviewer.get(PAGE))
         assert reviewer.post(PAGE, {**form, **fields}).status_code == 400
         assert statuses(records) == [Status.IN_REVIEW] * 2
+
+
+class TestSamePicture:
+    def make(self, other: User) -> tuple[list[ModerationRecord], ModerationRecord]:
+        same = make_waiting(3, sha256="a" * 64)
+        ModerationRecord.objects.filter(pk=same[0].pk).update(uploaded_by=other)
+        return same, make_waiting(created_at=ago(minutes=1))[0]
+
+    def test_is_one_tile_with_its_count(self, reviewer, other):
+        same, single = self.make(other)
+        response = reviewer.get(PAGE)
+        assert shown(response) == [same[0], single]
+        assert [cell.uploads for cell in response.context["cells"]] == ["3 uploads, 1 person", ""]
+        page = text_of(response)
+        assert page.count("3 uploads, 1 person") == 1
+        assert page.index('for="imgmod-cell-1"') < page.index("3 uploads") < page.index('for="imgmod-cell-2"')
+
+    def test_is_decided_with_all_its_uploads(self, reviewer, other):
+        same, single = self.make(other)
+        response = reviewer.get(PAGE)
+        [tile, _single] = response.context["cells"]
+        # One of the uploads was replaced meanwhile.
+        ModerationRecord.objects.filter(pk=same[1].pk).update(version=7)
+        told = text_of(reviewer.post(PAGE, {**form_of(response), "selected": [tile.ids]}, follow=True))
+        assert statuses([*same, single]) == [Status.BLOCKED, Status.IN_REVIEW, Status.BLOCKED, Status.PASSED]
+        assert f"{same[1].file_name.removeprefix('photos/')}: It has changed since it was shown." in told
+        assert Feedback.objects.filter(decision__record__in=same).count() == 1
+
+    def test_stays_ticked_and_is_one_picture_that_was_looked_at(self, decide, reviewer, user, other):
+        self.make(other)
+        response = reviewer.get(PAGE)
+        form = {**form_of(response), "selected": [response.context["cells"][0].ids], "shown": "grey"}
+        again = reviewer.post(PAGE, form)
+        assert [cell.is_selected for cell in again.context["cells"]] == [True, False]
+        assert Exposure.objects.get(user=user).revealed_count == 2
 
 
 class TestUndo:

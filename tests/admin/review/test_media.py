@@ -22,7 +22,10 @@ from django_imgmod.admin import previews
 from django_imgmod.admin.review import media
 from django_imgmod.admin.review.media import media_url
 from django_imgmod.choices import Lane, Status
+from django_imgmod.conf import imgmod_settings
 from django_imgmod.models import ModerationRecord
+from django_imgmod.services.review.claims import claim_one
+from tests.timetravel import fast_forward
 
 DESK = "/admin/django_imgmod/moderationrecord/review/"
 SIZES = ("veiled", "small", "large", "original")
@@ -145,8 +148,8 @@ class TestAccess:
         reviewer.user_permissions.clear()
         assert get(reviewer, url).status_code == 403
 
-    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options", "head"])
-    def test_only_get_is_answered(self, record, reviewer, size, method):
+    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
+    def test_is_only_looked_at(self, record, reviewer, size, method):
         client = Client()
         client.force_login(reviewer)
         assert getattr(client, method)(media_url(record, reviewer, size=size)).status_code == 405
@@ -164,6 +167,17 @@ class TestToken:
         monkeypatch.setattr(signing.time, "time", lambda: now + 605)
         assert_placeholder(get(reviewer, url), "The link has expired: reload the page")
         assert timedelta(minutes=10) == media.MAX_AGE
+
+    def test_lasts_as_long_as_the_card_is_held(self, record, reviewer, make_user, monkeypatch):
+        url, of_a_colleague = media_url(record, reviewer), media_url(record, make_user(REVIEW))
+        record = claim_one(reviewer, record.public_id, using="default")
+        later = signing.time.time() + 24 * 60 * 60
+        monkeypatch.setattr(signing.time, "time", lambda: later)
+        assert get(reviewer, url).status_code == 200
+        assert_placeholder(get(reviewer, of_a_colleague), "The link is not valid")
+        fast_forward(imgmod_settings.review.claim_seconds + 1)
+        assert_placeholder(get(reviewer, url), "The link has expired: reload the page")
+        assert_placeholder(get(make_user(REVIEW), of_a_colleague), "The link is not valid")
 
     def test_cannot_be_changed(self, record, reviewer):
         url = media_url(record, reviewer)

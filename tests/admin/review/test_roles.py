@@ -24,7 +24,6 @@ from django_imgmod.admin.review.urls import ROUTES
 from django_imgmod.choices import Lane, Outcome
 from django_imgmod.models import ModerationRecord
 from django_imgmod.services.review.batches import Seen, decide_batch
-from django_imgmod.services.review.queue import Position
 from tests.hostapp.models import Photo
 from tests.review.moderating import ESCALATED, FIRST, make_waiting
 
@@ -87,10 +86,6 @@ class Attempt:
         return f"{self.record.public_id}:{self.record.version}"
 
     @property
-    def position(self) -> str:
-        return Position.of(self.record).encode()
-
-    @property
     def token(self) -> str:
         return media_url(self.record, self.user, size="original").rstrip("/").rpartition("/")[2]
 
@@ -145,12 +140,12 @@ class Page:
 
 
 def reading(is_open: Callable[[Role, Attempt], bool], **more: Any) -> Page:
-    return Page(is_open, {"GET": 200}, **more)
+    return Page(is_open, {"GET": 200, "HEAD": 200}, **more)
 
 
 def acting(status: int, by_script: int, sent: Callable[[Attempt], Mapping[str, Any]], **more: Any) -> Page:
     """What is done at the desk; a GET leads there, whoever asks."""
-    return Page(in_lane, {"POST": status, "GET": DESK}, by_script, sent, is_writing=True, **more)
+    return Page(in_lane, {"POST": status, "GET": DESK, "HEAD": DESK}, by_script, sent, is_writing=True, **more)
 
 
 def of_django(is_open: Callable[[Role, Attempt], bool], *, post: int = 200, **more: Any) -> Page:
@@ -177,12 +172,12 @@ PAGES = {
     "review_claim": acting(302, 200, lambda attempt: {"public_id": attempt.ids}),
     "review_decide": acting(302, 200, lambda attempt: {"seen": attempt.seen, "outcome": "block"}),
     "review_escalate": acting(302, 200, lambda attempt: {"seen": attempt.seen}, in_vain=[Lane.ESCALATED]),
-    "review_skip": acting(302, 204, lambda attempt: {"seen": attempt.seen, "position": attempt.position}),
+    "review_skip": acting(302, 204, lambda attempt: {"seen": attempt.seen, "keys": attempt.record.pk}),
     "review_undo": acting(302, 200, lambda attempt: {"batch": attempt.done()}),
     "review_release": acting(204, 204, lambda attempt: {"ids": attempt.ids}),
     "review_heartbeat": acting(200, 200, lambda attempt: {"ids": attempt.ids}),
     "review_revealed": acting(302, 204, lambda attempt: {"count": 1, "shown": "grey"}),
-    "review_preferences": Page(in_any_lane, {"GET": 200, "POST": 302}, sent=other_wishes, is_writing=True),
+    "review_preferences": Page(in_any_lane, {"GET": 200, "HEAD": 200, "POST": 302}, sent=other_wishes, is_writing=True),
     "review_grid": Page(
         in_lane,
         {"GET": 200, "HEAD": 200, "POST": 302},
@@ -279,7 +274,7 @@ def ask(client: Client, method: str, url: str, sent: Mapping[str, Any], *, by_sc
     b"".join(response)
     is_login = response.status_code == 302 and "/login/" in response["Location"]
     # An address without a place: what was in that of the request was not looked at.
-    is_desk = method == "GET" and response.status_code == 302 and response["Location"] == reverse(DESK_NAME)
+    is_desk = method in ("GET", "HEAD") and response.status_code == 302 and response["Location"] == reverse(DESK_NAME)
     return LOGIN if is_login else DESK if is_desk else response.status_code
 
 

@@ -54,17 +54,6 @@ def words(page: str) -> str:
 
 
 class TestAccess:
-    @pytest.mark.parametrize("codename", [REVIEW, "review_escalated_moderationrecord"])
-    def test_is_for_those_who_decide(self, client_of, codename):
-        assert client_of(codename).get(PAGE).status_code == 200
-
-    def test_is_not_for_others(self, client_of):
-        assert client_of("view_moderationrecord").get(PAGE).status_code == 403
-        assert Client().get(PAGE).status_code == 302
-
-    def test_is_only_read(self, reviewer):
-        assert reviewer.post(PAGE).status_code == 405
-
     def test_is_not_kept_by_browsers(self, reviewer):
         assert "no-store" in reviewer.get(PAGE)["Cache-Control"]
 

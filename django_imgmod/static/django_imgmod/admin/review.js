@@ -10,15 +10,16 @@
         return;
     }
 
-    const HEADER = "X-Imgmod-Desk";
-    const TOKEN = "csrfmiddlewaretoken";
-
+    const {TOKEN, parse, send} = window.imgmodPost;
     const place = new URLSearchParams(desk.dataset.place);
     // Cards that are claimed and loaded, in their order; the one on the desk is not among them.
     const ready = [];
     // Answers that the site has not taken yet, the oldest first.
     const outbox = [];
+    // The ids of what was skipped, to go back to.
     const skipped = [];
+    // What was skipped, the oldest first: it is left out, as far as the site takes so many keys.
+    const leftOut = (place.get("skipped") || "").split("-").filter(Boolean).map((keys) => ({keys}));
     // The ids of the cards that were answered, by whatever answer.
     const answered = [];
     let isClaiming = false;
@@ -138,57 +139,6 @@
         return new URLSearchParams({[TOKEN]: desk.querySelector(`[name=${TOKEN}]`).value, query, ...values});
     }
 
-    /** Return what became of a POST: "done", "returned" with the reason among the parts, or why it did not arrive. */
-    async function send(url, body, isAgain = false) {
-        let answer = null;
-        let text = "";
-        try {
-            answer = await fetch(url, {
-                method: "POST", body, headers: {[HEADER]: "parts"}, redirect: "manual", keepalive: true,
-            });
-            text = await answer.text();
-        } catch {
-            return {kind: "offline"};
-        }
-        if (answer.type === "opaqueredirect") {
-            return {kind: "login"};
-        }
-        if (answer.status >= 500) {
-            return {kind: "offline"};
-        }
-        if (answer.headers.has(HEADER)) {
-            return {kind: answer.ok || answer.status === 409 ? "done" : "returned", parts: parse(text), text};
-        }
-        // Whoever has logged in again has another token.
-        const token = isAgain ? null : await freshToken();
-        if (token === null) {
-            return {kind: "refused"};
-        }
-        body.set(TOKEN, token);
-        return send(url, body, true);
-    }
-
-    async function freshToken() {
-        try {
-            const text = await (await fetch(location.href, {redirect: "manual"})).text();
-            const page = new DOMParser().parseFromString(text, "text/html");
-            const {value} = page.querySelector(`#imgmod-desk [name=${TOKEN}]`);
-            for (const field of document.querySelectorAll(`#imgmod-desk [name=${TOKEN}]`)) {
-                field.value = value;
-            }
-            return value;
-        } catch {
-            return null;
-        }
-    }
-
-    /** Make elements of what the site's own templates wrote. They belong to this page: their pictures begin to load. */
-    function parse(text) {
-        const template = document.createElement("template");
-        template.innerHTML = text;
-        return document.importNode(template.content, true);
-    }
-
     function post(entry) {
         outbox.push(entry);
         deliver();
@@ -293,7 +243,7 @@
             body.set(button.name, button.value);
         }
         if ("imgmodSkip" in button.dataset) {
-            place.set("after", card.dataset.position);
+            leaveOut(card);
             skipped.push(card.dataset.id);
             showWayBack();
         }
@@ -315,6 +265,20 @@
             form.elements.comment.focus();
         }
         return Boolean(isLacking);
+    }
+
+    function leaveOut({dataset: {keys, position}}) {
+        const others = leftOut.filter((other) => other.keys !== keys);
+        leftOut.splice(0, Infinity, ...others, {keys, position});
+        const count = () => leftOut.flatMap((other) => other.keys.split(".")).length;
+        while (count() > Number(desk.dataset.maxSkipped)) {
+            const {position: forgotten} = leftOut.shift();
+            if (forgotten) {
+                // The queue goes on behind it.
+                place.set("after", forgotten);
+            }
+        }
+        place.set("skipped", leftOut.map((other) => other.keys).join("-"));
     }
 
     function undo(form) {
@@ -359,6 +323,9 @@
         if (answer.kind === "done") {
             const {lost} = JSON.parse(answer.text);
             held().filter((card) => lost.includes(card.dataset.id)).forEach(lose);
+        } else if (answer.kind === "returned") {
+            // This queue is not open to them any more: nothing of it is left standing here.
+            location.reload();
         }
     }
 
