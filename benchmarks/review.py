@@ -5,7 +5,8 @@ next card
     The statement by which a claim finds the next record, as the database itself explains it: how long it took to carry
     out, and how many pages of 8 KB it looked at. In a queue that nobody has touched, where others hold the first
     twenty, in the other orders, and where nothing waits. Beside it the floor: the same of one row by its primary key.
-    Planning, which takes longer, is told apart. Medians; the first look after somebody else's claim sees one page more,
+    Planning, which takes longer, is told apart. Also where the moderator has skipped the first of the queue, which
+    looks at the row of each. Medians; the first look after somebody else's claim sees one page more,
     that of what was claimed. What a crowd and a day's work leave behind until the table is vacuumed is measured, too.
 calls
     As the desk makes them, all statements and commits included; beside the wall time the CPU of this process and, where
@@ -26,7 +27,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +45,7 @@ from django_imgmod.models import Decision, ModerationRecord
 from django_imgmod.services.review.cards import claim_card
 from django_imgmod.services.review.claims import claim_next, claim_these, is_free, release
 from django_imgmod.services.review.likeness import MAX_REMEMBERED, similar_keys
-from django_imgmod.services.review.queue import QueueFilter, count_waiting, waiting
+from django_imgmod.services.review.queue import QueueFilter, counts_waiting, waiting
 
 MAX_MS: Final = 0.2
 MAX_PAGES: Final = 5
@@ -52,6 +53,8 @@ MAX_PAGES: Final = 5
 SHARE: Final = 100
 SEVERAL: Final = 20
 MANY: Final = 1000
+# As many as the desk remembers.
+SKIPS: Final = 250
 
 # Of those that wait: all risks, no two alike, of many people.
 _WAITING: Final = f"""
@@ -121,10 +124,10 @@ def _indexes(plan: dict[str, Any]) -> set[str]:
     return found.union(*map(_indexes, plan.get("Plans", [])))
 
 
-def statement_of(user: Any, wanted: QueueFilter) -> str:
-    """Return the statement by which a claim finds the next record."""
+def statement_of(user: Any, wanted: QueueFilter, but: Collection[int]) -> str:
+    """Return the statement by which a claim finds the next record, but for some that were skipped."""
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
-        claim_next(user, wanted, using="default")
+        claim_next(user, wanted, but=but, using="default")
         transaction.set_rollback(True)
     return next(query["sql"] for query in queries if "SKIP LOCKED" in query["sql"])
 
@@ -171,7 +174,12 @@ def next_card(me: Any, others: Any, rounds: int) -> bool:
     is_enough &= look("nothing waits", me, QueueFilter(lane=Lane.ESCALATED), rounds).is_enough
     hold(others, SEVERAL)
     is_enough &= look(f"{SEVERAL} held", me, QueueFilter(), rounds).is_enough
-    print("  before the next vacuum, whatever they take")
+    print("  after so many skips, and before the next vacuum, whatever they take")
+    first = list(
+        waiting(QueueFilter(), user=me, using="default").filter(is_free()).values_list("pk", flat=True)[:SKIPS]
+    )
+    look(f"{SEVERAL} skipped", me, QueueFilter(), rounds, but=first[:SEVERAL])
+    look(f"{SKIPS} skipped", me, QueueFilter(), rounds, but=first)
     hold(others, MANY)
     look(f"{MANY:,} held", me, QueueFilter(), rounds)
     release(others, None, using="default")
@@ -180,10 +188,10 @@ def next_card(me: Any, others: Any, rounds: int) -> bool:
     return is_enough
 
 
-def look(name: str, user: Any, wanted: QueueFilter, rounds: int) -> Look:
-    first = ModerationRecord.objects.order_by("pk").values_list("pk", flat=True)[:1].get()
-    floor = f"SELECT id FROM {ModerationRecord._meta.db_table} WHERE id = {first} FOR UPDATE SKIP LOCKED"  # noqa: S608 - names of our own
-    found, least = looks([statement_of(user, wanted), floor], rounds)
+def look(name: str, user: Any, wanted: QueueFilter, rounds: int, *, but: Collection[int] = ()) -> Look:
+    floor_key = ModerationRecord.objects.order_by("pk").values_list("pk", flat=True)[:1].get()
+    floor = f"SELECT id FROM {ModerationRecord._meta.db_table} WHERE id = {floor_key} FOR UPDATE SKIP LOCKED"  # noqa: S608 - names of our own
+    found, least = looks([statement_of(user, wanted, but), floor], rounds)
     print(
         f"  {name:<16} {found.ms:.3f} ms, {found.pages:>2} pages of {', '.join(sorted(found.indexes & _QUEUES))}; "
         f"by primary key {least.ms:.3f} ms, {least.pages} pages: {found.ms / least.ms:.1f}x; "
@@ -215,13 +223,13 @@ def measure(name: str, function: Callable[[], Any], rounds: int) -> None:
 
 def calls(me: Any, rounds: int) -> None:
     print(f"calls; medians of {rounds}")
-    measure("number waiting", lambda: count_waiting(Lane.FIRST, using="default"), rounds)
+    measure("number waiting", lambda: counts_waiting(using="default"), rounds)
     measure("claim", lambda: claim_next(me, QueueFilter(), using="default"), rounds)
     measure("card", lambda: claim_card(me, QueueFilter(), using="default"), rounds)
     release(me, None, using="default")
     queue = waiting(QueueFilter(), user=me, using="default")
     # With as many before it as after it.
-    record = queue[count_waiting(Lane.FIRST, using="default") // 2]
+    record = queue[counts_waiting(using="default")[Lane.FIRST] // 2]
     measure("similar pictures", lambda: similar_keys(record, queue.filter(is_free())), rounds)
 
 
@@ -239,7 +247,7 @@ def main() -> int:
         users = get_user_model()._default_manager
         me, others = (users.get_or_create(username=username, is_superuser=True)[0] for username in ("me", "others"))
         prepare(name, me)
-        print(f"{options.records:,} records, {count_waiting(Lane.FIRST, using='default'):,} wait", flush=True)
+        print(f"{options.records:,} records, {counts_waiting(using='default')[Lane.FIRST]:,} wait", flush=True)
         calls(me, options.rounds)
         is_enough = next_card(me, others, options.rounds)
     return 0 if is_enough else 1

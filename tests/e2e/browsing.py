@@ -42,14 +42,15 @@ class Browsing:
     Opens pages of one site. What the console says of them, or a script raises, is kept in ``complaints``.
 
     Each page has a context of its own: no cookie, cache or storage is shared. ``name`` is that of the screenshots at
-    the end.
+    the end. Where the site is in another process, ``session`` is that of whoever opens its pages.
     """
 
-    def __init__(self, browser: Browser, url: str, name: str) -> None:
+    def __init__(self, browser: Browser, url: str, name: str, *, session: str = "") -> None:
         self.complaints: list[str] = []
         self._browser = browser
         self._url = url
         self._name = name
+        self._session = session
         self._contexts: list[BrowserContext] = []
 
     def open(self, path: str, *looks: Look, user: User | None = None) -> Page:
@@ -59,7 +60,7 @@ class Browsing:
         self._contexts.append(context)
         context.on("console", self._listen)
         context.on("weberror", self._catch)
-        if user:
+        if user or self._session:
             self._log_in(context, user)
         page = context.new_page()
         response = page.goto(path)
@@ -98,11 +99,13 @@ class Browsing:
     def _catch(self, error: WebError) -> None:
         self.complaints.append(f"raised: {error.error}")
 
-    def _log_in(self, context: BrowserContext, user: User) -> None:
-        client = Client()
-        client.force_login(user)
-        name = settings.SESSION_COOKIE_NAME
-        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": self._url}])
+    def _log_in(self, context: BrowserContext, user: User | None) -> None:
+        name, session = settings.SESSION_COOKIE_NAME, self._session
+        if user:
+            client = Client()
+            client.force_login(user)
+            session = client.cookies[name].value
+        context.add_cookies([{"name": name, "value": session, "url": self._url}])
 
 
 def assert_accessible(page: Page, within: str = OURS, *, besides: Iterable[str] = ()) -> None:

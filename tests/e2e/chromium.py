@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Final
 
 VARIABLE: Final = "IMGMOD_CHROMIUM"
+PACKAGES: Final = ("playwright", "axe_playwright_python", "jazzmin", "unfold")
 COMMANDS: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -20,8 +21,8 @@ def find_chromium() -> str | None:
 
 def missing() -> str | None:
     """Say what these tests lack on this machine, if anything."""
-    if not (find_spec("playwright") and find_spec("axe_playwright_python")):
-        return 'No Playwright: pip install "django-imgmod[e2e]".'
+    if lacking := [name for name in PACKAGES if not find_spec(name)]:
+        return f'No {", no ".join(lacking)}: pip install "django-imgmod[e2e]".'
     if not find_chromium():
         return f"No Chromium: install {', '.join(COMMANDS)} (one of them), or name one by {VARIABLE}."
     return None

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import APIResponse, Route, expect
 
+from django_imgmod.admin.review import desk
 from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
 from django_imgmod.models import Decision, Feedback, ModerationRecord
 from django_imgmod.providers.dummy import DummyProvider
@@ -172,6 +173,38 @@ class TestSixtyPictures:
         shows(page, second)
         eventually(page, lambda: now(first).claimed_by is None)
 
+    def test_what_is_graver_than_the_skipped_comes_although_it_came_later(
+        self, browsing: Browsing, reviewer: User
+    ) -> None:
+        first, second, third = (uploaded(number) for number in range(3))
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        shows(page, first)
+        press(page, "s")
+        shows(page, second)
+        eventually(page, lambda: now(third).claimed_by is not None)
+        graver = uploaded(4, risk_level=RiskLevel.HIGH)
+        for record in (third, graver):
+            press(page, "s")
+            shows(page, record)
+        press(page, "s")
+        expect(heading(page)).to_have_text("You are through")
+        expect(page.get_by_text("4 pictures still wait: you skipped them")).to_be_visible()
+        page.get_by_role("button", name="Begin again").click()
+        shows(page, graver)
+
+    def test_more_skips_than_are_remembered_lead_on_behind_the_first(
+        self, browsing: Browsing, reviewer: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(desk, "MAX_SKIPPED", 1)
+        records = [uploaded(number) for number in range(4)]
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        for record in records:
+            shows(page, record)
+            press(page, "s")
+        expect(heading(page)).to_have_text("You are through")
+
     def test_what_is_taken_back_is_dealt_once(self, browsing: Browsing, reviewer: User) -> None:
         first, second = (uploaded(number) for number in range(2))
         page = browsing.open(DESK, user=reviewer)
@@ -299,6 +332,19 @@ class TestTwoModerators:
         press(other, "Enter")
         shows(other, only)
 
+    def test_a_queue_that_is_closed_to_somebody_leaves_their_desk(self, browsing: Browsing, reviewer: User) -> None:
+        uploaded(1)
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        expect(card(page)).to_be_visible()
+        reviewer.user_permissions.clear()
+        with page.expect_navigation():
+            # As often, and whenever somebody comes back to the window.
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(card(page)).to_have_count(0)
+        for _answer in ("of the heartbeat", "of the page"):
+            browsing.expect_complaint("403")
+
 
 class TestUndo:
     def test_within_the_grace_withdraws_what_would_have_been_told(self, browsing: Browsing, reviewer: User) -> None:
@@ -327,7 +373,7 @@ class TestUndo:
         end_of_grace()
         told = [message.outcome for message in DummyProvider("default").feedback]
         assert told == [Outcome.BLOCK]
-        page.locator("#imgmod-last").get_by_role("button", name=re.compile("Undo")).click()
+        page.locator("#imgmod-last").get_by_role("button", name=f"Undo: {name_of(record)}", exact=True).click()
         shows(page, record)
         assert now(record).status == Status.IN_REVIEW
         press(page, "a")
