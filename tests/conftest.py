@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.core.files.base import ContentFile
 from PIL import Image, ImageDraw
 
@@ -25,6 +26,13 @@ def clean_dummy() -> Iterator[None]:
     DummyProvider.clear()
     yield
     DummyProvider.clear()
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> Iterator[None]:
+    """What one test made a provider answer, or how long that took, is nothing to the next one."""
+    yield
+    caches["default"].clear()
 
 
 @pytest.fixture(autouse=True)
