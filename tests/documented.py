@@ -28,6 +28,8 @@ ROOT_URLCONF = "urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django_imgmod", "gallery"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
+# From Django 6.1 on.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 STORAGES = {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
 # A provider that could judge nothing, if it were asked: there are no credentials.
 IMGMOD = {"PROVIDERS": {"default": {"BACKEND": "django_imgmod.providers.alibaba.ImageModeration2Provider"}}}
