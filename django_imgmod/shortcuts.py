@@ -16,6 +16,7 @@ from .services.showing import visibility
 from .services.showing.glances import prefetch_glances
 from .services.showing.pictures import Picture, picture_of
 from .services.showing.records import Image, find_records, forget, is_record_visible, prefetch_records
+from .services.showing.withdrawal import withdraw_accepted
 
 __all__ = [
     "Picture",
@@ -28,6 +29,7 @@ __all__ = [
     "is_record_visible",
     "moderate_image",
     "prefetch_images",
+    "withdraw_accepted_image",
 ]
 
 M = TypeVar("M", bound=models.Model)
@@ -71,7 +73,8 @@ def prefetch_images(objects: Iterable[M], *field_names: str, with_status: bool =
     """
     objects = list(objects)
     of_models = {
-        model: [_watched(model, name) for name in field_names] or watched_fields(model) for model in map(type, objects)
+        model: [_watched(model, name) for name in field_names] or watched_fields(model)
+        for model in {*map(type, objects)}
     }
     images = [Image(obj, watched) for obj in objects for watched in of_models[type(obj)]]
     if with_status:
@@ -131,6 +134,18 @@ def moderate_image(obj: models.Model, field_name: str) -> ModerationRecord | Non
     intake.reopen(target)
     forget(Image(obj, watched))
     return ModerationRecord.objects.using(target.record_db).filter(current_key=target.key).first()
+
+
+def withdraw_accepted_image(obj: models.Model, field_name: str) -> None:
+    """
+    Show no longer the picture that stays live in the place of an object's image, by ``keep_last_accepted``.
+
+    For one that should never have passed: nobody can decide about it any more, as its record is superseded.
+    """
+    record = image_record(obj, field_name)
+    if record is not None and record.last_accepted_name:
+        withdraw_accepted(record, record.last_accepted_name)
+        forget(Image(obj, _watched(type(obj), field_name)))
 
 
 def _watched(model: type[models.Model], field_name: str) -> WatchedField:

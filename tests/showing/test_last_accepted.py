@@ -15,8 +15,23 @@ from django_imgmod.services.decisions import decide, undo
 from django_imgmod.services.intake import target_of
 from django_imgmod.services.retries import retry
 from django_imgmod.services.showing.withdrawal import withdraw_accepted
-from django_imgmod.shortcuts import filter_visible, image_status, is_image_visible, moderate_image
-from tests.hostapp.models import NumberedPhoto, OverwrittenPhoto, PanoramaPhoto, Photo, StringPhoto, UuidPhoto
+from django_imgmod.shortcuts import (
+    filter_visible,
+    image_status,
+    is_image_visible,
+    moderate_image,
+    prefetch_images,
+    withdraw_accepted_image,
+)
+from tests.hostapp.models import (
+    NumberedPhoto,
+    OverwrittenPhoto,
+    PairOfPhotos,
+    PanoramaPhoto,
+    Photo,
+    StringPhoto,
+    UuidPhoto,
+)
 
 from .replacing import current, keep, put, shown, turn
 
@@ -229,6 +244,22 @@ class TestEnd:
         name = put(photo, picture(6), PASSED)
         put(photo, picture(7), PENDING)
         assert shown(photo) == name
+
+    def test_withdrawn_by_the_site(self, photo, picture):
+        name = put(photo, picture(1), PASSED)
+        put(photo, picture(2), PENDING)
+        prefetch_images([photo])
+        assert shown(photo) == name
+        for _ in range(2):
+            withdraw_accepted_image(photo, "image")
+            assert shown(photo) is None
+
+    def test_withdrawn_from_one_field(self, picture):
+        pair = PairOfPhotos.objects.create(front=picture(1), back=picture(2))
+        ModerationRecord.objects.update(last_accepted_name="old.png")
+        withdraw_accepted(ModerationRecord.objects.get(field_name="front"), "old.png")
+        kept = ModerationRecord.objects.filter(last_accepted_name="old.png", object_id=str(pair.pk))
+        assert [record.field_name for record in kept] == ["back"]
 
 
 class TestOtherWaysToANewRecord:
