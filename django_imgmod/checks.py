@@ -237,7 +237,7 @@ def _check_replaced_files(watched: Iterable[WatchedField]) -> Iterator[CheckMess
                 f"Of {field.label} the file that was accepted last is to stay live, but django_cleanup deletes it.",
                 hint="Leave the model out with its cleanup.ignore and silence this check, or end keep_last_accepted.",
                 obj=field.model,
-                id="imgmod.W028",
+                id="imgmod.W029",
             )
 
 

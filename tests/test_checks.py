@@ -174,7 +174,7 @@ def test_storage_that_overwrites(monkeypatch):
     assert "hostapp.Poster.image" in message.msg
 
 
-@pytest.mark.parametrize(("options", "ids"), [({}, []), ({"keep_last_accepted": True}, ["imgmod.W028"])])
+@pytest.mark.parametrize(("options", "ids"), [({}, []), ({"keep_last_accepted": True}, ["imgmod.W029"])])
 def test_files_that_stay_live_and_an_app_that_deletes_them(settings, monkeypatch, options, ids):
     imgmod = {"FIELDS": {"hostapp.Photo.image": options}}
     assert [message.id for message in found(settings, imgmod)] == []
@@ -253,7 +253,7 @@ class TestDocumentation:
         assert set(re.findall(r"^### `([A-Z_]+)`", text, re.MULTILINE)) == set(SETTINGS)
 
     def test_every_check_is_documented(self):
-        code = (Path(django_imgmod.__file__).parent / "checks.py").read_text()
+        code = "".join(path.read_text() for path in Path(django_imgmod.__file__).parent.rglob("*.py"))
         text = (self.ROOT / "docs" / "settings.md").read_text()
         assert set(re.findall(r"imgmod\.[EW]\d+", code)) == set(re.findall(r"imgmod\.[EW]\d+", text))
 
