@@ -193,6 +193,13 @@ class TestPages:
         assert len(shown) == 50
         assert [picture.status for picture in shown] == [photo.title for photo in page]
 
+    @pytest.mark.parametrize("count", [1, 2, 3, 64, 65, 1024, 1025])
+    def test_of_every_length(self, count, django_assert_num_queries):
+        photos = put_many(*[Status.PASSED if number % 3 else Status.BLOCKED for number in range(count)])
+        with django_assert_num_queries(1):
+            prefetch_images(photos, "image")
+        assert [image_picture(photo, "image").status for photo in photos] == [photo.title for photo in photos]
+
     def test_all_watched_fields_without_names(self, picture, django_assert_num_queries):
         pair = PairOfPhotos.objects.create(front=picture(1), back=picture(2))
         prefetch_images([pair, Note(), Photo()])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from itertools import repeat
+from typing import Final, NamedTuple
+
+from django.db import connections
 
 from ...choices import Status
 from ...conf import imgmod_settings
 from ...models import ModerationRecord, ModerationRecordQuerySet
 from .records import Image, Row, find_rows, is_record_visible, leave, may_be_shown, prefetched
+
+# As many images as a statement is built for beforehand. No page has more.
+_MAX_LENGTH: Final = 1024
 
 
 class Glance(NamedTuple):
@@ -71,12 +77,30 @@ def find_glances(images: Sequence[Image]) -> list[Glance]:
             return is_record_visible(None)
         return may_be_shown(row, lambda: image.watched.policy in only_watching())
 
-    rows = find_rows(images, _read)
+    rows = find_rows(images, _read_current, _read)
     return [_glance(row, is_visible=is_visible(image, row)) for image, row in zip(images, rows, strict=True)]
 
 
 def _read(records: ModerationRecordQuerySet) -> Iterator[_Columns]:
     return map(_Columns._make, records.values_list(*_Columns._fields))
+
+
+def _read_current(using: str, keys: Collection[str]) -> Iterator[_Columns]:
+    """To build the statement would take longer than all the rest, so it is built once for each of a few lengths."""
+    length = 2 ** (len(keys) - 1).bit_length()
+    if length > _MAX_LENGTH:
+        return _read(ModerationRecord.objects.using(using).filter(current_key__in=keys))
+    parameters = [*keys, *repeat(next(iter(keys)), length - len(keys))]
+    with connections[using].cursor() as cursor:
+        cursor.execute(_statement(using, length), parameters)
+        return map(_Columns._make, cursor.fetchall())
+
+
+@cache
+def _statement(using: str, length: int) -> str:
+    records = ModerationRecord.objects.using(using).filter(current_key__in=[str(number) for number in range(length)])
+    sql: str = records.values_list(*_Columns._fields).query.get_compiler(using).as_sql()[0]
+    return sql
 
 
 def _glance(row: _Columns | ModerationRecord | None, *, is_visible: bool) -> Glance:

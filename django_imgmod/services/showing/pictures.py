@@ -63,11 +63,7 @@ def live_name(image: Image, record: ModerationRecord | None) -> str:
 
 def placeholder(status: Status | None = None) -> Picture:
     """Return what is shown in the place of an image that may not be shown."""
-    width, height = _OWN_SIZE if imgmod_settings.placeholder == SETTINGS["PLACEHOLDER"].default else (None, None)
-    return Picture(url=placeholder_url(), is_placeholder=True, width=width, height=height, status=status)
-
-
-def placeholder_url() -> str:
-    """Return the address of what is shown in the place of an image that may not be shown."""
     given = imgmod_settings.placeholder
-    return given if given.startswith(_OF_ADDRESSES) else static(given)
+    width, height = _OWN_SIZE if given == SETTINGS["PLACEHOLDER"].default else (None, None)
+    url = given if given.startswith(_OF_ADDRESSES) else static(given)
+    return Picture(url=url, is_placeholder=True, width=width, height=height, status=status)

@@ -74,7 +74,9 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+# What is read of records, and of the current ones with these keys in this database.
 Read = Callable[[ModerationRecordQuerySet], Iterable[R]]
+ReadCurrent = Callable[[str, set[str]], Iterable[R]]
 
 
 def record_of(image: Image) -> ModerationRecord | None:
@@ -124,11 +126,15 @@ def find_records(images: Sequence[Image]) -> list[ModerationRecord | None]:
     have no current record; one more for the labels where editors see them. The provider's raw answers are left in the
     database.
     """
-    return find_rows(images, _whole)
+
+    def read_current(using: str, keys: set[str]) -> Iterable[ModerationRecord]:
+        return _whole(ModerationRecord.objects.using(using).filter(current_key__in=keys))
+
+    return find_rows(images, read_current, _whole)
 
 
-def find_rows(images: Sequence[Image], read: Read[R]) -> list[R | None]:
-    """Return what ``read`` makes of the records of many images, in their order; see ``find_records``."""
+def find_rows(images: Sequence[Image], read_current: ReadCurrent[R], read: Read[R]) -> list[R | None]:
+    """Return what is read of the records of many images, in their order; see ``find_records``."""
     found: list[R | None] = [None] * len(images)
     by_database: defaultdict[str, list[int]] = defaultdict(list)
     for number, image in enumerate(images):
@@ -136,8 +142,7 @@ def find_rows(images: Sequence[Image], read: Read[R]) -> list[R | None]:
             by_database[router.db_for_read(ModerationRecord, instance=image.obj)].append(number)
     for using, numbers in by_database.items():
         keys = {number: images[number].key for number in numbers}
-        rows = read(ModerationRecord.objects.using(using).filter(current_key__in=set(keys.values())))
-        by_key = {row.current_key: row for row in rows}
+        by_key = {row.current_key: row for row in read_current(using, set(keys.values()))}
         for number in numbers:
             found[number] = _if_of(images[number], by_key.get(keys[number]))
         if imgmod_settings.shows_unrecorded:
