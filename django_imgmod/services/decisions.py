@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import F
 
 from ..choices import Lane, Outcome, Status
 from ..clock import DatabaseNow
@@ -17,6 +18,7 @@ from ..signals import decision_made
 from .announcements import announce, announce_status
 from .feedback import queue_feedback, withdraw_feedback
 from .reuse import settled_by, standing_decisions
+from .showing.withdrawal import withdraw_accepted
 from .storable import storable
 from .transitions import DECIDABLE, change_lane, change_status, keep_in_place
 from .verdicts import STATUS_OF_OUTCOME
@@ -125,7 +127,8 @@ def undo(decision: Decision, *, undone_by: Any) -> Decision:
 
     What the provider was not told yet, it is not told. Where it was, it is told what holds again, unless that is a
     person's to decide. An appeal that it closed is open again. Where the picture is no longer there, the decision does
-    not count for its bytes any more. Records of the same bytes that were settled by it go to the review queue.
+    not count for its bytes any more, nor does it stay live in the place of what came after it. Records of the same
+    bytes that were settled by it go to the review queue.
 
     Sends ``decision_made`` and the signal of the status after the commit. Raises ``RecordConflict`` where it was taken
     back already, is not the last one, or the record has changed since.
@@ -177,6 +180,8 @@ def take_back(
 def _restore(record: ModerationRecord, decision: Decision, status: Status) -> None:
     if record.status == Status.SUPERSEDED:
         keep_in_place(record)
+        if decision.outcome == Outcome.PASS:
+            withdraw_accepted(record, record.file_name)
     elif record.status == status:
         change_lane(record, Lane(decision.lane_before))
     else:
@@ -193,9 +198,10 @@ def release_settled_by(decisions: Sequence[Decision], *, using: str | None) -> N
     """
     Have people look at what was settled by decisions of one outcome that were just taken back.
 
-    Called in the transaction of ``take_back``; one statement, and one for each record. Sends ``image_held`` for each
-    after the commit. What somebody else changes at this moment is passed over, and so is, with a warning in the log,
-    what is beyond ``MAX_RELEASED``.
+    Called in the transaction of ``take_back``; one statement, another one where the decisions passed something, and one
+    for each record. Sends ``image_held`` for each after the commit. What was replaced since does not stay live. What
+    somebody else changes at this moment is passed over, and so is, with a warning in the log, what is beyond
+    ``MAX_RELEASED``.
     """
     if not decisions or decisions[0].outcome == Outcome.REVIEW:
         # What was settled by sending a picture to people waits for them as it is.
@@ -210,8 +216,17 @@ def release_settled_by(decisions: Sequence[Decision], *, using: str | None) -> N
         except RecordConflict:
             continue
         announce_status(record)
-    if len(records) > MAX_RELEASED:
+    live = _accepted_by(decisions, using=using) if decisions[0].outcome == Outcome.PASS else []
+    for record in live[:MAX_RELEASED]:
+        withdraw_accepted(record, record.file_name)
+    if max(len(records), len(live)) > MAX_RELEASED:
         logger.warning("release=incomplete batch=%s limit=%s", decisions[0].batch, MAX_RELEASED)
+
+
+def _accepted_by(decisions: Sequence[Decision], *, using: str | None) -> list[ModerationRecord]:
+    """Return the superseded records that may stay live because of decisions about the same bytes."""
+    settled = settled_by(decisions, using=using, is_superseded=True).filter(last_accepted_name=F("file_name"))
+    return list(settled.defer("raw", "evaluated").order_by("-pk")[: MAX_RELEASED + 1])
 
 
 def release_expired_claims(*, using: str) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from ..choices import Outcome
+from ..choices import Outcome, Status
 from ..models import Decision, DecisionQuerySet, ModerationRecord, ModerationRecordQuerySet
 from ..policy import Ruling
 from .prepared import Parameter, Prepared, Statement
@@ -57,17 +57,20 @@ def _ruling(decision: Decision) -> Ruling:
     return Ruling(Outcome(decision.outcome), f"the same picture was decided before: {decision.outcome}")
 
 
-def settled_by(decisions: Sequence[Decision], *, using: str | None) -> ModerationRecordQuerySet:
+def settled_by(
+    decisions: Sequence[Decision], *, using: str | None, is_superseded: bool = False
+) -> ModerationRecordQuerySet:
     """
     Return the records that are what decisions about the same bytes made them, and that nobody decided about since.
 
-    The decisions, one at least, have one outcome. What took over a verdict alone is not among the records. Clocks are
-    not asked: of a record that was decided alike twice, what the first decision settled is among them, too.
+    With ``is_superseded`` those that were that until they were superseded. The decisions, one at least, have one
+    outcome. What took over a verdict alone is not among the records. Clocks are not asked: of a record that was decided
+    alike twice, what the first decision settled is among them, too.
     """
     ruling = _ruling(decisions[0])
     records = ModerationRecord.objects.using(using).filter(
         reused_from__in=[decision.record_id for decision in decisions],
-        status=STATUS_OF_OUTCOME[ruling.outcome],
+        status=Status.SUPERSEDED if is_superseded else STATUS_OF_OUTCOME[ruling.outcome],
         reason=ruling.reason,
     )
     return records.filter(~Exists(standing_decisions(using).filter(record=OuterRef("pk"))))

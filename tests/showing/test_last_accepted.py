@@ -286,6 +286,43 @@ class TestOtherWaysToANewRecord:
         assert shown(photo) == accepted
 
 
+class TestDecisionTakenBack:
+    """What was accepted by mistake does not stay live when somebody notices after it was replaced."""
+
+    @pytest.mark.parametrize("status", [IN_REVIEW, BLOCKED])
+    def test_that_accepted_it(self, picture, moderator, status):
+        photo = Photo()
+        name = put(photo, picture(1), status)
+        decision = decide(current(photo), Outcome.PASS, decided_by=moderator)
+        for number in (2, 3):
+            put(photo, picture(number), IN_REVIEW)
+            assert shown(photo) == name
+        undo(decision, undone_by=moderator)
+        assert shown(photo) is None
+        put(photo, picture(4), PENDING)
+        assert shown(photo) is None
+
+    def test_that_had_blocked_it_before(self, photo, picture, moderator):
+        """It had passed again when it was replaced, and that still holds."""
+        name = photo.image.name
+        decide(current(photo), Outcome.BLOCK, decided_by=moderator)
+        decide(current(photo), Outcome.PASS, decided_by=moderator)
+        put(photo, picture(2), IN_REVIEW)
+        assert shown(photo) == name
+
+    def test_that_accepted_the_same_bytes_elsewhere(self, picture, moderator, django_capture_on_commit_callbacks):
+        with django_capture_on_commit_callbacks(execute=True):
+            first, second = Photo.objects.create(image=picture(1)), Photo()
+        turn(first, IN_REVIEW)
+        decision = decide(current(first), Outcome.PASS, decided_by=moderator)
+        with django_capture_on_commit_callbacks(execute=True):
+            name = put(second, picture(1))
+        put(second, picture(2), IN_REVIEW)
+        assert shown(second) == name
+        undo(decision, undone_by=moderator)
+        assert shown(second) is None
+
+
 class TestOption:
     def test_off(self, photo, picture, settings):
         """It is recorded all the same, so that it can be turned on any time."""
