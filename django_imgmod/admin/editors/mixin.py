@@ -82,6 +82,7 @@ class ModeratedImageAdminMixin(_ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)
+        self._tell_saved(request)
         changelist = (response.context_data or {}).get("cl") if isinstance(response, TemplateResponse) else None
         # Only once it is certain that the list will be shown.
         if changelist is not None and "moderation_status" in changelist.list_display:
@@ -112,8 +113,8 @@ class ModeratedImageAdminMixin(_ModelAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         rows = [row for formset in formsets if getattr(formset, "is_moderated", False) for row in formset.forms]
-        # What has become of them is not known before the end of the transaction.
-        request._imgmod_saved = [form, *rows]  # type: ignore[attr-defined]
+        # What has become of them is not known before the end of the transaction. A list saves many objects.
+        request._imgmod_saved = [*getattr(request, "_imgmod_saved", ()), form, *rows]  # type: ignore[attr-defined]
 
     def changeform_view(
         self,
@@ -123,8 +124,11 @@ class ModeratedImageAdminMixin(_ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         response = super().changeform_view(request, object_id, form_url, extra_context)
-        tell_saved(request, self, getattr(request, "_imgmod_saved", ()))
+        self._tell_saved(request)
         return response
+
+    def _tell_saved(self, request: HttpRequest) -> None:
+        tell_saved(request, self, getattr(request, "_imgmod_saved", ()))
 
     def _has_moderated_parent(self) -> bool:
         parent, site = self.parent_model, self.admin_site  # type: ignore[attr-defined]

@@ -102,6 +102,19 @@ class TestMessages:
         ]
         assert OwnedPhoto.objects.count() == 3
 
+    def test_every_picture_that_was_changed_in_the_list(self, root, picture, monkeypatch):
+        model_admin = sites.site.get_model_admin(Photo)
+        monkeypatch.setattr(model_admin, "list_display", ["__str__", "title", "image"])
+        monkeypatch.setattr(model_admin, "list_editable", ["title", "image"])
+        photos = [Photo.objects.create(image=picture(number)) for number in range(3)]
+        given = {"TOTAL_FORMS": 3, "INITIAL_FORMS": 3, "2-title": "New"}
+        given |= {f"{number}-id": photo.pk for number, photo in enumerate(reversed(photos))}
+        given |= {f"{number}-image": picture(7 + number, name=f"{number}.png") for number in (0, 1)}
+        given = {f"form-{name}": value for name, value in given.items()}
+        assert told(root, "/admin/hostapp/photo/", _save="1", **given) == [
+            ("info", f"Image “{number}.png”: {CHECKING}") for number in (0, 1)
+        ]
+
     def test_none_where_no_picture_was_changed(self, root, picture, django_assert_num_queries):
         photo = Photo.objects.create(image=picture())
         page = f"/admin/hostapp/photo/{photo.pk}/change/"
