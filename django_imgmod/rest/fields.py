@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Manager, QuerySet
@@ -15,13 +15,16 @@ from rest_framework import serializers
 from ..exceptions import ImgmodConfigurationError
 from ..models import ModerationRecord
 from ..registry import get_watched_field
-from ..services.showing.glances import prefetch_glances
+from ..services.showing.glances import find_glances
 from ..services.showing.links import status_token
 from ..services.showing.pictures import Picture, picture_of, placeholder
 from ..services.showing.progress import progress_of
-from ..services.showing.records import Image, prefetch_records, prefetched, record_of
+from ..services.showing.records import Image, find_records, forget, leave, prefetched, record_of
 
 logger = logging.getLogger("django_imgmod")
+
+# Where what was found of the images of a page is kept: on its serializer.
+_OF_PAGE: Final = "_imgmod_of_page"
 
 
 class ModeratedImageField(serializers.ImageField):
@@ -45,13 +48,33 @@ class ModeratedImageField(serializers.ImageField):
         image = _image(value)
         if image is None:
             return self._told(_unwatched(value), None)
-        if not self._is_known(image):
-            images = [image, *filter(None, map(_image, self._values_of_the_page()))]
-            (prefetch_records if self.with_status else prefetch_glances)(images)
+        if self._is_known(image):
+            return self._of(image)
+        # Left for this once: another serializer may tell of the same object, when its image is otherwise.
+        leave([image], [self._found(image)])
+        try:
+            return self._of(image)
+        finally:
+            forget(image)
+
+    def _of(self, image: Image) -> dict[str, Any] | None:
         picture = picture_of(image)
         if picture is None:
             return None
         return self._told(picture, record_of(image) if self.with_status else None)
+
+    def _found(self, image: Image) -> Any:
+        """Return what is to be known of an image. It is asked for once for all of a page, and kept for as long."""
+        of_page = self.root.__dict__.setdefault(_OF_PAGE, {})
+        if self._about(image) not in of_page:
+            images = [image, *filter(None, map(_image, self._values_of_the_page()))]
+            found: Iterable[Any] = find_records(images) if self.with_status else find_glances(images)
+            of_page.update(zip(map(self._about, images), found, strict=True))
+        return of_page[self._about(image)]
+
+    def _about(self, image: Image) -> tuple[object, ...]:
+        obj = image.obj
+        return self.with_status, image.watched, type(obj), obj._state.db, obj.pk, image.file_name
 
     def _told(self, picture: Picture, record: ModerationRecord | None) -> dict[str, Any]:
         """As ``ImageSerializer`` describes it, or ``PictureSerializer``."""

@@ -19,6 +19,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from ..exceptions import ReviewRefused
+from ..services.storable import storable
 
 CONTENT_TYPE: Final = "application/problem+json"
 
@@ -96,8 +97,9 @@ def _response(error: exceptions.APIException) -> Response:
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(math.ceil(wait))
     return Response(
-        # A way to log in of the site's own may have a status of its own.
-        {"type": "about:blank", "title": responses.get(status, ""), "status": status, **_told(error)},
+        # A way to log in of the site's own may have a status of its own. What is quoted of the request may hold half a
+        # surrogate pair, which JSON knows how to write and UTF-8 does not.
+        storable({"type": "about:blank", "title": responses.get(status, ""), "status": status, **_told(error)}),
         status=status,
         headers=headers,
         content_type=CONTENT_TYPE,

@@ -142,6 +142,13 @@ class TestReading:
         assert (image["url"], image["status"], image["reason"]) == (PLACEHOLDER, "blocked", "Hate or harassment")
         assert photo.image.name not in str(image)
 
+    @pytest.mark.parametrize("serializer_class", [PhotoSerializer, PublicSerializer])
+    def test_object_in_memory_is_told_of_as_it_is_now(self, make_photo, serializer_class):
+        photo = make_photo()
+        assert not serializer_class([photo], many=True).data[0]["image"]["is_placeholder"]
+        ModerationRecord.objects.update(status=Status.BLOCKED)
+        assert serializer_class(photo).data["image"]["is_placeholder"]
+
     def test_last_accepted_picture_stays_live(self, make_photo, picture, settings):
         settings.IMGMOD = {**settings.IMGMOD, "FIELDS": {"hostapp.Photo.image": {"keep_last_accepted": True}}}
         photo = make_photo()
