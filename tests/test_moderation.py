@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.dispatch import Signal
 from django.test import SimpleTestCase, override_settings
@@ -26,9 +27,12 @@ from django_imgmod.providers.dummy import DummyProvider
 from django_imgmod.results import Detection
 from django_imgmod.seeds import callback_seed
 from django_imgmod.services.decisions import decide
+from django_imgmod.services.showing.waits import expected_wait
 from django_imgmod.testing import Moderation, canary_png, settling
 from django_imgmod.testing.provider import ScriptedProvider
+from django_imgmod.validators import HighRiskValidator
 
+from .backdated import make_history
 from .hostapp.models import Document, Photo
 
 # Without credentials it could judge nothing, with them it would reach another machine.
@@ -241,6 +245,21 @@ class TestSwap:
         assert dispatch.dispatcher_class().__name__ == "InlineDispatcher"
         settings.IMGMOD = {**settings.IMGMOD, "DISPATCHER": "django_imgmod.dispatch.SweepDispatcher"}
         assert dispatch.dispatcher_class().__name__ == "SweepDispatcher"
+
+    @pytest.mark.django_db
+    def test_leaves_nothing_in_the_cache_of_the_site(self):
+        validate = HighRiskValidator("hostapp.Photo.image")
+        upload = ContentFile(b"a picture", name="a.png")
+        with Moderation() as imgmod:
+            imgmod.next("high")
+            with pytest.raises(ValidationError, match="refused"):
+                validate(upload)
+            assert expected_wait(save()) is None
+        make_history(20, pause=timedelta(0), wait=timedelta(minutes=5), until=timezone.now())
+        with Moderation() as imgmod:
+            validate(upload)
+            assert len(imgmod.submissions) == 1
+            assert expected_wait(save()) == timedelta(minutes=5)
 
     def test_works_only_while_it_is_entered(self):
         moderation = Moderation()

@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Final, Self, cast
 from unittest import mock
 from urllib.parse import urlencode
+from uuid import uuid4
 
+from django.core.cache.backends.locmem import LocMemCache
 from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpResponse
 from django.test import Client
@@ -20,6 +22,8 @@ from ..models import ModerationRecord
 from ..providers import ProviderHandler, providers
 from ..results import Detection, FeedbackMessage, ImageSource, Verdict
 from ..seeds import callback_seed
+from ..services import prejudging
+from ..services.showing import waits
 from .provider import Answer, Script, ScriptedProvider
 from .settling import committed, settle
 
@@ -37,7 +41,8 @@ class Moderation:
     Whatever provider the settings name under an alias, an image gets the answers that were queued here, in their order;
     with none queued a canary gets its own risk level and everything else "none". Policies and all other settings of the
     site stay in force, but for the dispatcher: after a commit an image is judged at once, in the thread that saved it.
-    Nothing reaches another machine or waits. When it is left everything is as before.
+    Nothing reaches another machine or waits, and nothing is left in the site's cache. When it is left everything is as
+    before.
 
     Leaving it raises ``AssertionError`` where answers are left that nobody asked for, unless an error leaves it.
     """
@@ -54,6 +59,11 @@ class Moderation:
             stack.callback(providers.forget)
             stack.enter_context(mock.patch.object(ProviderHandler, "create_connection", self._provider_for))
             stack.enter_context(_dispatched_by(dispatch.InlineDispatcher))
+            # The site's cache outlives the test, and may be one that other processes use.
+            cache = LocMemCache(f"django_imgmod.testing:{uuid4()}", {})
+            stack.callback(cache.clear)
+            for module in (prejudging, waits):
+                stack.enter_context(mock.patch.object(module, "cache", cache))
             providers.forget()
             self._stack = stack.pop_all()
         return self
