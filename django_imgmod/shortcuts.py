@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TypeVar
 
+from django.conf import settings
 from django.db import models, router
 
 from .choices import Status
@@ -14,7 +16,7 @@ from .registry import WatchedField, get_watched_field, watched_fields
 from .services import intake
 from .services.showing import visibility
 from .services.showing.glances import prefetch_glances
-from .services.showing.pictures import Picture, picture_of
+from .services.showing.pictures import Picture, picture_of, placeholder
 from .services.showing.records import Image, find_records, forget, is_record_visible, prefetch_records
 from .services.showing.withdrawal import withdraw_accepted
 
@@ -32,6 +34,8 @@ __all__ = [
     "withdraw_accepted_image",
 ]
 
+logger = logging.getLogger("django_imgmod")
+
 M = TypeVar("M", bound=models.Model)
 
 
@@ -42,7 +46,8 @@ def image_record(obj: models.Model, field_name: str) -> ModerationRecord | None:
     Under ``UNRECORDED = "show"`` it may be a superseded one, of a file that was replaced or has gone: such a file is
     not unrecorded.
 
-    One query. Raises ``ImgmodConfigurationError`` for a field that is not watched, as all functions here do.
+    One query. Raises ``ImgmodConfigurationError`` for a field that is not watched, as all functions here do but
+    ``image_picture``.
     """
     return find_records([Image(obj, _watched(type(obj), field_name))])[0]
 
@@ -88,9 +93,17 @@ def image_picture(obj: models.Model, field_name: str) -> Picture | None:
     """
     Return what a page may show of an object's image: the image, or what stands in its place.
 
-    None without a file, or with one that was not saved yet. One query, none after ``prefetch_images``.
+    None without a file, or with one that was not saved yet. One query, none after ``prefetch_images``. For a field that
+    is not watched it raises under ``DEBUG`` alone: otherwise the page goes on with a placeholder, and the log says so.
     """
-    return picture_of(Image(obj, _watched(type(obj), field_name)))
+    try:
+        watched = _watched(type(obj), field_name)
+    except ImgmodConfigurationError as error:
+        if settings.DEBUG:
+            raise
+        logger.warning("picture: %s", error)
+        return placeholder()
+    return picture_of(Image(obj, watched))
 
 
 def image_status(obj: models.Model, field_name: str) -> Status | None:

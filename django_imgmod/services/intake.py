@@ -42,13 +42,15 @@ class Target:
     object_db: str
     record_db: str
     uploader_id: object = NOT_IN_MEMORY
+    is_new: bool = False
+    """Whether the row was just made: a record that has its key is another one's, which was deleted past the signals."""
 
     @property
     def key(self) -> str:
         return current_key(self.watched.model, self.object_id, self.watched.name)
 
 
-def target_of(watched: WatchedField, instance: models.Model, using: str) -> Target:
+def target_of(watched: WatchedField, instance: models.Model, using: str, *, is_new: bool = False) -> Target:
     """Return where the image field of an object is, whose row is in the database ``using``."""
     return Target(
         watched=watched,
@@ -57,6 +59,7 @@ def target_of(watched: WatchedField, instance: models.Model, using: str) -> Targ
         object_db=using,
         record_db=record_database(instance, using),
         uploader_id=path.read(instance) if (path := watched.uploader_path) else None,
+        is_new=is_new,
     )
 
 
@@ -84,7 +87,7 @@ def object_saved(
     name does not hide a new picture. Statements: one INSERT for a created object, one SELECT where nothing changed.
     The wake-up waits for the commit.
     """
-    targets = {watched: target_of(watched, instance, using) for watched in fields}
+    targets = {watched: target_of(watched, instance, using, is_new=is_created) for watched in fields}
     names = {watched: watched.file_name(instance) for watched in fields}
     if is_created:
         current: dict[str | None, ModerationRecord] = {}
@@ -167,9 +170,9 @@ def _write_once(target: Target, name: str, *, has_record: bool) -> None:
         return
     with transaction.atomic(using=target.record_db, savepoint=False):
         records = ModerationRecord.objects.using(target.record_db)
-        is_superseded = bool(_supersede(records.filter(current_key=target.key)))
+        has_former = bool(_supersede(records.filter(current_key=target.key))) and not target.is_new
         if name:
-            open_record(target, name, last_accepted_name=_last_accepted_name(target, name) if is_superseded else None)
+            open_record(target, name, last_accepted_name=_last_accepted_name(target, name) if has_former else None)
 
 
 def _content_type_id(target: Target) -> int:

@@ -78,8 +78,9 @@ def is_refusable(watched: WatchedField, upload: Upload) -> bool:
 
 def recall(provider: BaseProvider, sha256: str) -> Submission | None:
     """Return what a provider answered to an upload of these bytes; None where it was not asked, or long ago."""
-    kept: Submission | None = _kept_safely(lambda: cache.get(_key(provider, sha256)))
-    return kept
+    kept = _kept_safely(lambda: cache.get(_key(provider, sha256)))
+    # Whatever else lies there is not an answer.
+    return kept if isinstance(kept, Submission) else None
 
 
 def _is_grave(verdict: Verdict, policy: Policy) -> bool:

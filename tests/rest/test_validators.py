@@ -278,6 +278,11 @@ class TestKnownBytes:
         assert is_refused(upload)
         assert provider.calls == []
 
+    def test_what_else_lies_in_the_cache_is_no_answer(self, provider, upload, monkeypatch):
+        monkeypatch.setattr(cache, "get", lambda *given: "none")
+        provider.script("high")
+        assert is_refused(upload)
+
     def test_what_was_answered_is_kept_for_the_record(self, provider, upload):
         provider.script("medium")
         refuse(upload)

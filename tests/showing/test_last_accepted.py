@@ -323,6 +323,18 @@ class TestDecisionTakenBack:
         assert shown(second) is None
 
 
+@pytest.mark.django_db(transaction=True)
+def test_another_row_with_the_key_of_one_that_is_gone(picture, settings):
+    keep(settings)
+    photo = Photo()
+    put(photo, picture(1), PASSED)
+    Photo.objects.filter(pk=photo.pk)._raw_delete("default")
+    other = Photo.objects.create(pk=photo.pk, image=picture(2))
+    turn(other, IN_REVIEW)
+    assert current(other).last_accepted_name is None
+    assert shown(other) is None
+
+
 class TestOption:
     def test_off(self, photo, picture, settings):
         """It is recorded all the same, so that it can be turned on any time."""

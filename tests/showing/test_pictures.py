@@ -242,10 +242,9 @@ class TestPages:
             prefetch_images([stale, photo, old], "image")
         assert [image_picture(obj, "image").is_placeholder for obj in (stale, photo, old)] == [True, False, False]
 
-    @pytest.mark.parametrize("call", [image_picture, lambda obj, name: prefetch_images([obj], name)])
-    def test_field_that_is_not_watched(self, call):
+    def test_field_that_is_not_watched(self):
         with pytest.raises(ImgmodConfigurationError, match=r"hostapp\.Photo\.imgae is not watched"):
-            call(Photo(), "imgae")
+            prefetch_images([Photo()], "imgae")
 
 
 class TestMemory:
@@ -324,3 +323,21 @@ class TestRecords:
         appeal(ModerationRecord.objects.get(), by=None)
         assert history_of(ModerationRecord.objects.get()).is_appealed
         assert history_of(find_records([image_of(photo)])[0]).is_appealed
+
+
+class TestMistakes:
+    def test_field_that_is_not_watched_has_a_placeholder(self, picture, settings, caplog):
+        photo = Photo.objects.create(image=picture())
+        assert image_picture(photo, "imgae").is_placeholder
+        assert "hostapp.Photo.imgae is not watched" in caplog.text
+        settings.DEBUG = True
+        with pytest.raises(ImgmodConfigurationError, match="imgae"):
+            image_picture(photo, "imgae")
+
+    def test_object_that_was_read_again_is_asked_about_again(self, picture):
+        photo = put_many(Status.PASSED)[0]
+        prefetch_images([photo])
+        turn(photo, Status.BLOCKED)
+        assert not image_picture(photo, "image").is_placeholder
+        photo.refresh_from_db()
+        assert image_picture(photo, "image").is_placeholder

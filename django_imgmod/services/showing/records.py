@@ -17,8 +17,9 @@ from ...conf import imgmod_settings
 from ...models import Appeal, Decision, ModerationRecord, ModerationRecordQuerySet, current_key
 from ...registry import WatchedField, get_watched_field
 
-# Where what was prefetched is kept on an object: by field, with what was asked about.
-_PREFETCHED: Final = "_imgmod_prefetched"
+# Where what was prefetched is kept on an object, with what was asked about: where Django keeps its own, which
+# refresh_from_db() forgets.
+_PREFETCHED: Final = "_prefetched_objects_cache"
 
 # What is read of decisions and appeals beside a record.
 _HISTORY: Final = ("_imgmod_reason_code", "_imgmod_is_appealed")
@@ -98,19 +99,23 @@ def prefetch_records(images: Sequence[Image]) -> None:
 
 def prefetched(image: Image) -> tuple[bool, Any]:
     """Return whether something was left about the very file that an object names, and what."""
-    left = image.obj.__dict__.get(_PREFETCHED, {}).get(image.watched.name)
+    left = image.obj.__dict__.get(_PREFETCHED, {}).get(_place(image))
     return (True, left[1]) if left and left[0] == _about(image) else (False, None)
 
 
 def leave(images: Iterable[Image], found: Iterable[Any]) -> None:
     """Leave something about each image with its object, for ``prefetched``."""
     for image, of_image in zip(images, found, strict=True):
-        image.obj.__dict__.setdefault(_PREFETCHED, {})[image.watched.name] = (_about(image), of_image)
+        image.obj.__dict__.setdefault(_PREFETCHED, {})[_place(image)] = (_about(image), of_image)
 
 
 def forget(image: Image) -> None:
     """Take away what was left about an image, which may be otherwise by now."""
-    image.obj.__dict__.get(_PREFETCHED, {}).pop(image.watched.name, None)
+    image.obj.__dict__.get(_PREFETCHED, {}).pop(_place(image), None)
+
+
+def _place(image: Image) -> str:
+    return f"django_imgmod.{image.watched.name}"
 
 
 def _about(image: Image) -> tuple[object, ...]:
