@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from django.contrib.contenttypes.models import ContentType
-
 from ..choices import Lane, RiskLevel, Status
 from ..clock import DatabaseNow
 from ..conf import imgmod_settings
-from ..models import LABEL_LENGTH, DetectedLabel, ModerationRecordQuerySet
+from ..models import LABEL_LENGTH, ModerationRecordQuerySet
 from ..registry import all_watched_fields
-from ..services.review.queue import ORDERS, QueueFilter
+from ..services.review.queue import ORDERS, QueueFilter, content_type_id, with_label
 from .strict import NumberField, StrictSerializer, TextField, WordField
 
 PAGE_SIZE: Final = 25
@@ -69,7 +67,7 @@ class RecordParameters(FilterParameters, PageParameters):
         given = self.validated_data
         records = records.filter(**{name: given[name] for name in ("status", "provider") if name in given})
         if "model" in given:
-            records = records.filter(content_type=_content_type_id(given["model"], records.db))
+            records = records.filter(content_type=content_type_id(given["model"], records.db))
         if "risk_level" in given:
             # The index that holds the risk level begins with the status: naming every status makes it usable.
             statuses = Status.values if "status" not in given else [given["status"]]
@@ -82,9 +80,7 @@ class RecordParameters(FilterParameters, PageParameters):
         if self.age is not None:
             records = records.filter(created_at__lt=DatabaseNow() - self.age)
         if "label" in given:
-            # Not a join: a label that was seen in several frames would list its record several times.
-            labels = DetectedLabel.objects.using(records.db).filter(label=given["label"])
-            records = records.filter(pk__in=labels.values("record"))
+            records = with_label(records, given["label"])
         return records
 
 
@@ -104,12 +100,3 @@ class ClaimParameters(FilterParameters):
 
 class QueueParameters(ClaimParameters, PageParameters):
     """Which page of what waits."""
-
-
-def _content_type_id(label: str, using: str) -> int | None:
-    """Return the key of a model's content type; None, which no record has, where it has none yet."""
-    app_label, _dot, name = label.partition(".")
-    try:
-        return ContentType.objects.db_manager(using).get_by_natural_key(app_label, name.lower()).pk
-    except ContentType.DoesNotExist:
-        return None

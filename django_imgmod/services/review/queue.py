@@ -162,7 +162,7 @@ def _compared(operator: str, position: Position, order: str) -> _RowComparison:
 
 def _narrowed(records: ModerationRecordQuerySet, wanted: QueueFilter) -> ModerationRecordQuerySet:
     if wanted.model:
-        records = records.filter(content_type=_content_type_id(wanted.model, records.db))
+        records = records.filter(content_type=content_type_id(wanted.model, records.db))
     if wanted.risk_level:
         # Its place, too: by that the index finds it.
         place = Exact(RiskOrder("risk_level"), place_of(wanted.risk_level))
@@ -173,14 +173,17 @@ def _narrowed(records: ModerationRecordQuerySet, wanted: QueueFilter) -> Moderat
         records = records.filter(reason__icontains=storable(wanted.reason))
     if wanted.waiting_longer_than is not None:
         records = records.filter(created_at__lt=DatabaseNow() - wanted.waiting_longer_than)
-    if wanted.label:
-        # Not a join: a label that was seen in several frames would list its record several times.
-        labels = DetectedLabel.objects.filter(label=storable(wanted.label))
-        records = records.filter(pk__in=labels.values("record"))
-    return records
+    return with_label(records, wanted.label) if wanted.label else records
 
 
-def _content_type_id(label: str, using: str) -> int | None:
+def with_label(records: ModerationRecordQuerySet, label: str) -> ModerationRecordQuerySet:
+    """Return those in which a label was detected."""
+    # Not a join: a label that was seen in several frames would list its record several times.
+    labels = DetectedLabel.objects.using(records.db).filter(label=storable(label))
+    return records.filter(pk__in=labels.values("record"))
+
+
+def content_type_id(label: str, using: str) -> int | None:
     """Return the key of a model's content type; None, which no record has, where there is none."""
     app_label, _, name = storable(label).partition(".")
     try:
