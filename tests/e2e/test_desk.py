@@ -295,10 +295,10 @@ class TestTwoModerators:
             page.wait_for_load_state("networkidle")
             press(page, "b")
             shows(page, following)
-        # A real end of the page would end what is held up here, too.
+        # A real end of the page would end what is held up here, too. This page lives on, and what it had asked for may
+        # arrive after that; what becomes of claims when a page really ends is tried below.
         sent = page.evaluate(CLOSING)
         eventually(page, lambda: now(records[1]).status == Status.BLOCKED)
-        eventually(page, lambda: now(records[2]).claimed_by is None)
         assert [url.rstrip("/").rpartition("/")[2] for url, _body in sent] == ["decide", "release"]
         assert all("leaving=1" in body.split("&") for _url, body in sent)
 
