@@ -31,7 +31,7 @@ from ..registry import WatchedField
 from ..results import ImageSource, Submission, Verdict
 from . import gate
 from .provider_states import NotAdmitted
-from .reuse import standing_decisions
+from .reuse import decisions_about, judged_by
 from .verdicts import bounded, verdict_of
 
 logger = logging.getLogger("django_imgmod")
@@ -137,15 +137,12 @@ def _submit(provider: BaseProvider, upload: Upload, sha256: str) -> Submission |
 
 def _was_passed_by_person(known: Any, policy: Policy) -> bool:
     """Whether the last that was decided about these bytes under this policy, and stands, was to show them."""
-    decisions = standing_decisions(known.db).without_escalations()
-    decided = decisions.filter(record__in=known.filter(policy=policy.name)).order_by("-pk")
+    decided = decisions_about(known, policy.name, known.db).order_by("-pk")
     return bool(decided.values_list("outcome", flat=True).first() == Outcome.PASS)
 
 
 def _verdict_among(known: Any, provider: BaseProvider) -> Verdict | None:
-    judged = known.filter(
-        provider=provider.alias, service=provider.service, verdict_at__isnull=False, reused_from__isnull=True
-    )
+    judged = judged_by(known, provider=provider.alias, service=provider.service)
     record = judged.order_by("-verdict_at").first()
     return None if record is None else verdict_of(record)
 

@@ -79,29 +79,34 @@ def settled_by(
 def known_contents(digests: Collection[str], *, provider: str, service: str, policy: str, using: str) -> set[str]:
     """Return those of the given SHA-256 for which ``reuse`` would find something. Two indexed statements."""
     same_bytes = ModerationRecord.objects.using(using).filter(sha256__in=digests)
-    decided = _decisions(same_bytes, policy, using)
-    judged = _judged_by(same_bytes, provider=provider, service=service)
+    decided = decisions_about(same_bytes, policy, using)
+    judged = judged_by(same_bytes, provider=provider, service=service)
     return {*judged.values_list("sha256", flat=True), *decided.values_list("record__sha256", flat=True)}
 
 
 def _judged(record: ModerationRecord, same_bytes: QuerySet[ModerationRecord]) -> ModerationRecord | None:
     """The newest record that was judged itself, by what would judge this one."""
-    judged = _judged_by(same_bytes, provider=record.provider, service=record.service)
+    judged = judged_by(same_bytes, provider=record.provider, service=record.service)
     return judged.order_by("-verdict_at").first()
 
 
-def _judged_by(records: QuerySet[ModerationRecord], *, provider: str, service: str) -> QuerySet[ModerationRecord]:
+def judged_by(records: QuerySet[ModerationRecord], *, provider: str, service: str) -> QuerySet[ModerationRecord]:
+    """Return those that a service judged itself."""
     return records.filter(provider=provider, service=service, verdict_at__isnull=False, reused_from__isnull=True)
 
 
 def _decision(record: ModerationRecord, same_bytes: QuerySet[ModerationRecord]) -> Decision | None:
     """The newest decision that still stands: the last to be written, whatever the clocks of those who wrote say."""
-    decided = _decisions(same_bytes, record.policy, record._state.db)
+    decided = decisions_about(same_bytes, record.policy, record._state.db)
     return decided.select_related("record").order_by("-pk").first()
 
 
-def _decisions(same_bytes: QuerySet[ModerationRecord], policy: str, using: str | None) -> DecisionQuerySet:
-    """What people decided about the bytes under a policy. That somebody asked for another's eyes is no decision."""
+def decisions_about(same_bytes: QuerySet[ModerationRecord], policy: str, using: str | None) -> DecisionQuerySet:
+    """
+    Return what people decided about the same bytes under a policy, and did not take back.
+
+    That somebody asked for another's eyes is no decision.
+    """
     return standing_decisions(using).without_escalations().filter(record__in=same_bytes.filter(policy=policy))
 
 
