@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
 
 from django.db.models import Exists, OuterRef, QuerySet
 
 from ..choices import Outcome, Status
 from ..models import Decision, DecisionQuerySet, ModerationRecord, ModerationRecordQuerySet
 from ..policy import Ruling
-from .prepared import Parameter, Prepared, Statement
+from .twins import has_same_bytes
 from .verdicts import STATUS_OF_OUTCOME, apply_ruling, apply_verdict, verdict_of
 
 
@@ -22,7 +21,7 @@ def reuse(record: ModerationRecord) -> bool:
     service gave it, judged anew by the record's own policy. ``reused_from`` names the record that both come from.
     """
     using = str(record._state.db)
-    if _FIND_OTHER.first(using, sha256=record.sha256, id=record.pk) is None:
+    if not has_same_bytes(record):
         return False
     same_bytes = ModerationRecord.objects.using(using).filter(sha256=record.sha256).exclude(pk=record.pk)
     judged = _judged(record, same_bytes)
@@ -43,14 +42,6 @@ def reuse(record: ModerationRecord) -> bool:
             judged_as=judged.judged_as,
         )
     return True
-
-
-def _find_other(using: str) -> Statement:
-    sha256, pk = (Parameter(ModerationRecord, name) for name in ("sha256", "id"))
-    return ModerationRecord.objects.using(using).filter(sha256=sha256).exclude(id=pk).values_list("pk")[:1], {}
-
-
-_FIND_OTHER: Final = Prepared(_find_other)
 
 
 def _ruling(decision: Decision) -> Ruling:

@@ -74,6 +74,24 @@ def _writing(names: tuple[str, ...]) -> Prepared:
     return Prepared(build)
 
 
+def has_same_bytes(record: ModerationRecord) -> bool:
+    """
+    Return whether another record has the same bytes. Most have none, and need to be asked nothing more.
+
+    Asked by the digest alone. Where a provider or a status is named too, PostgreSQL may read all that have these, as
+    long as it has no statistics of a table that fills up.
+    """
+    return _FIND_OTHER.first(str(record._state.db), sha256=record.sha256, id=record.pk) is not None
+
+
+def _find_other(using: str) -> Statement:
+    sha256, pk = (Parameter(ModerationRecord, name) for name in ("sha256", "id"))
+    return ModerationRecord.objects.using(using).filter(sha256=sha256).exclude(id=pk).values_list("pk")[:1], {}
+
+
+_FIND_OTHER: Final = Prepared(_find_other)
+
+
 def is_submission_under_way(record: ModerationRecord) -> bool:
     """Return whether these bytes are with the record's service right now."""
     return _holders(record).filter(_is_with_provider()).exists()
@@ -86,11 +104,12 @@ def wake_twins(record: ModerationRecord) -> None:
     A handful is announced here and now, one after the other; the others are due and found by the sweep. Twins that are
     woken wake nobody themselves, however many there are.
     """
-    using = str(record._state.db)
-    of_twins = {"sha256": record.sha256, "provider": record.provider}
-    if _is_waking.get() or _FIND_WAITING.first(using, **of_twins) is None:
+    if _is_waking.get() or not has_same_bytes(record):
         return
-    waiting = _waiting(using, **of_twins)
+    using = str(record._state.db)
+    waiting = _records(record).filter(
+        sha256=record.sha256, provider=record.provider, status=Status.PENDING, error_code="", lease_until__isnull=True
+    )
     token = _is_waking.set(True)
     try:
         for _ in range(MAX_WOKEN):
@@ -103,20 +122,6 @@ def wake_twins(record: ModerationRecord) -> None:
         waiting.update(due_at=DatabaseNow())
     finally:
         _is_waking.reset(token)
-
-
-def _waiting(using: str, *, sha256: Any, provider: Any) -> QuerySet[ModerationRecord]:
-    return ModerationRecord.objects.using(using).filter(
-        sha256=sha256, provider=provider, status=Status.PENDING, error_code="", lease_until__isnull=True
-    )
-
-
-def _find_waiting(using: str) -> Statement:
-    sha256, provider = (Parameter(ModerationRecord, name) for name in ("sha256", "provider"))
-    return _waiting(using, sha256=sha256, provider=provider).values_list("pk")[:1], {}
-
-
-_FIND_WAITING: Final = Prepared(_find_waiting)
 
 
 def _records(record: ModerationRecord) -> QuerySet[ModerationRecord]:

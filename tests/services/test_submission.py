@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_imgmod.canary import canary_png
@@ -28,6 +31,7 @@ from django_imgmod.services import backoff, submission
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.sweep import sweep
 from django_imgmod.services.verdicts import apply_verdict
+from tests.backdated import make_judged
 from tests.hostapp.models import Document, Photo, UuidPhoto
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -255,6 +259,20 @@ class TestSameBytes:
             photo.save()
         assert latest().reused_from == first
         assert len(dummy().calls) == 1
+
+    def test_is_looked_for_by_the_digest_alone(self, upload):
+        """Of a table that fills up a database has no statistics: by provider or status it may read all of it."""
+        for number in range(50):
+            make_judged(sha256=f"{number:064}")
+        with CaptureQueriesContext(connection) as queries:
+            upload()
+        statements = [query["sql"] for query in queries if re.match("SELECT .* WHERE .*sha256. = ", query["sql"])]
+        assert len(statements) == 2, "before it is judged, and after that for those who wait"
+        for statement in statements:
+            with connection.cursor() as cursor:
+                cursor.execute(f"{connection.ops.explain_query_prefix()} {statement}")
+                plan = str(cursor.fetchall())
+            assert "imgmod_record_sha256" in plan, plan
 
 
 class TestSameBytesAtTheSameTime:
