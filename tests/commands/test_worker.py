@@ -6,7 +6,8 @@ import threading
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.db.backends.signals import connection_created
 
 from django_imgmod.choices import Status
 from django_imgmod.management.commands import imgmod_worker
@@ -21,6 +22,10 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 def statuses() -> list[str]:
     return list(ModerationRecord.objects.order_by("pk").values_list("status", flat=True))
+
+
+def is_in_memory() -> bool:
+    return connection.vendor == "sqlite" and connection.is_in_memory_db()
 
 
 def send(number: signal.Signals) -> None:
@@ -153,6 +158,30 @@ class TestLoop:
         Photo.objects.create(image=picture(1))
         call_command("imgmod_worker")
         assert statuses() == [Status.PASSED] * 2
+
+    def test_keeps_its_connection_while_there_is_work(self, picture, monkeypatch):
+        """It costs more than a record; who only waits has none."""
+        for number in range(3):
+            Photo.objects.create(image=picture(number))
+        made, open_while_waiting = [], []
+
+        def wait(event, timeout):
+            open_while_waiting.append(connection.connection is not None)
+            send(signal.SIGTERM)
+
+        def count(connection, **kwargs):
+            made.append(connection.alias)
+
+        monkeypatch.setattr(threading.Event, "wait", wait)
+        connection.close()
+        connection_created.connect(count)
+        try:
+            call_command("imgmod_worker", "--batch=1")
+        finally:
+            connection_created.disconnect(count)
+        assert statuses() == [Status.PASSED] * 3
+        # A database in memory lives as long as its connection.
+        assert (made.count("default"), open_while_waiting) == ((0, [True]) if is_in_memory() else (1, [False]))
 
     def test_survives_a_database_that_goes_away(self, monkeypatch, caplog):
         rounds = iter([OperationalError("server closed the connection"), None])

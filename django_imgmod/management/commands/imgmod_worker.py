@@ -63,13 +63,15 @@ class Command(BaseCommand):
 
     def _work_whatever_happens(self, options: dict[str, Any], stop: threading.Event) -> int:
         """Survive a database that goes away: the next round connects anew."""
-        close_old_connections()
         try:
-            return self._work(options, stop)
+            count = self._work(options, stop)
         except AnyDatabaseError:
             logger.exception("worker=database_error")
+            count = 0
+        if not count:
+            # Only now: to connect anew for each batch would cost more than what a record does in the database.
             close_old_connections()
-            return 0
+        return count
 
     def _work(self, options: dict[str, Any], stop: threading.Event) -> int:
         """Work on one batch and on what is to be done now and then; return how much there was."""
