@@ -26,6 +26,7 @@ from django.db.models import Expression, F, QuerySet
 from ..clock import DatabaseNow, now_sql
 from ..models import ModerationRecord
 from .prepared import Parameter, Prepared, Statement
+from .unhurried import unhurried
 
 LEASE: Final = timedelta(minutes=5)
 _HOST: Final = socket.gethostname()[:40]
@@ -140,30 +141,29 @@ class _Statement:
 
 
 def _claim_in_one_statement(provider: str, connection: BaseDatabaseWrapper, limit: int) -> list[ModerationRecord]:
-    statement = _statement(connection.alias, is_alone=connection.get_autocommit())
+    # Nothing is done before ``begin``, whose commit does wait for the disk, for that of the claim as well.
+    statement = _statement(connection.alias, limit, unhurried(connection))
     with connection.cursor() as cursor:
-        cursor.execute(statement.sql, [_owner(), LEASE.total_seconds(), provider, limit])
+        cursor.execute(statement.sql, [_owner(), LEASE.total_seconds(), provider])
         rows = cursor.fetchall()
     return [statement.record(row, connection) for row in rows]
 
 
 @cache
-def _statement(using: str, *, is_alone: bool) -> _Statement:
+def _statement(using: str, limit: int, condition: str) -> _Statement:
     connection = connections[using]
     quote = connection.ops.quote_name
     now, _ = now_sql(connection)
     table = quote(ModerationRecord._meta.db_table)
     fields = ModerationRecord._meta.concrete_fields
-    # The commit need not wait for the disk: nothing is done before ``begin``, which does wait, for this one as well.
-    # Not so in a transaction of the caller's, where it would hold for all that is in it.
-    unhurried = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off' AND" if is_alone else ""
-    # ARRAY() makes the inner query run once; as IN (…) the planner may repeat it, and lock more than the limit.
+    # ARRAY() makes the inner query run once; as IN (…) the planner may repeat it, and lock more than the limit. This is
+    # written into the statement: prepared for any limit, PostgreSQL takes it for large and plans anew at each claim.
     sql = f"""
         UPDATE {table} SET lease_owner = %s, lease_until = {now} + make_interval(secs => %s)
-        WHERE {unhurried} id = ANY (ARRAY (
+        WHERE {condition}id = ANY (ARRAY (
             SELECT id FROM {table}
             WHERE provider = %s AND due_at <= {now} AND (lease_until IS NULL OR lease_until <= {now})
-            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+            ORDER BY due_at LIMIT {limit:d} FOR UPDATE SKIP LOCKED
         ))
         RETURNING {", ".join(quote(str(field.column)) for field in fields)}
     """  # noqa: S608 - names of our own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -86,6 +87,35 @@ def test_nothing_but_the_claim_is_hurried():
         assert len(claim(1)) == 1
         assert synchronous_commit() == before
     assert len(claim(1)) == 1
+
+
+@pytest.fixture
+def prepares() -> Iterator[None]:
+    """Have the driver prepare what it runs a second time, on PostgreSQL."""
+    before = connection.settings_dict["OPTIONS"]
+    connection.close()
+    if connection.vendor == "postgresql":
+        connection.settings_dict["OPTIONS"] = {**before, "server_side_binding": True, "prepare_threshold": 1}
+    yield
+    connection.close()
+    connection.settings_dict["OPTIONS"] = before
+
+
+@pytest.mark.usefixtures("prepares")
+def test_claims_by_prepared_statements():
+    """On PostgreSQL they are planned once: to choose among all the indexes costs more than a claim itself."""
+    make_due(24)
+    claimed = [record.pk for _ in range(12) for record in claim(2)]
+    assert len(set(claimed)) == len(claimed) == 24
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE %s",
+                ["%SKIP LOCKED%"],
+            )
+            [(tried, kept)] = cursor.fetchall()
+        assert tried == 5, "so many PostgreSQL makes for their price"
+        assert kept > 0
 
 
 def test_large_claim_leaves_rows_where_they_are():
