@@ -124,7 +124,7 @@ def test_demo_plays_all_acts(tmp_path: Path) -> None:
     assert acts[4].pictures["in_review"] == {"The sticker, 400 pixels"}
     assert acts[4].pictures["blocked"] == {"Sticker on a wall", "The sticker, 300 pixels"}
     assert acts[4].answers["Sticker on a wall"] == "by a person"
-    assert "high risk: ad_ad" in acts[4].text
+    assert "high risk: ad_qrcode" in acts[4].text
 
     # Commands and the environment are as long as they are.
     assert max(len(line) for line in result.stdout.splitlines() if not line.startswith("  ")) <= 120

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from hashlib import sha256
 from json import dumps
 from typing import Any, ClassVar, Final
 from urllib.parse import urljoin, urlsplit
@@ -26,6 +27,9 @@ from .regions import GREEN, MODERATION2, Generation
 
 # Of either generation's API.
 MAX_URL_LENGTH: Final = 2048
+# Of ``service``, and of what stands for the rest of a longer one.
+MAX_SERVICE: Final = 100
+DIGEST_LENGTH: Final = 16
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
@@ -234,6 +238,23 @@ class AlibabaProvider(HttpProvider):
         )
         # Without a query the lone question mark is not sent.
         return f"{self.address}/?{signing.canonical_query(query)}", headers
+
+    def _service_of(self, parts: Iterable[str]) -> str:
+        """Return what judges in one name: where it is too long, its end is a digest, so that none stands for two."""
+        name = "/".join(parts).rstrip("/")
+        if len(name) <= MAX_SERVICE:
+            return name
+        digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_LENGTH]
+        return f"{name[: MAX_SERVICE - DIGEST_LENGTH - 1]}~{digest}"
+
+    def _check_choices(self, name: str, given: object, choices: Collection[str], *, is_needed: bool = False) -> None:
+        """Raise ``ImgmodConfigurationError`` unless it is a list of some of the choices, or of none."""
+        is_list = isinstance(given, Collection) and not isinstance(given, str | bytes)
+        wanted = list(given) if isinstance(given, Collection) else []
+        # A list in the list can be in no set, and is no choice either.
+        is_known = all(isinstance(one, str) and one in choices for one in wanted)
+        if not (is_list and is_known) or (is_needed and not wanted):
+            raise self._wrong(name, f"must be a list of {', '.join(choices)}, not {given!r}")
 
     def _check_frames(self, interval: object, max_frames: object, *, at_most: int = 1_000_000) -> None:
         """Raise ``ImgmodConfigurationError`` unless both are whole numbers in range, or both are None."""

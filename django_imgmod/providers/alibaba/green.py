@@ -24,7 +24,7 @@ from .answers1 import by_data_id, by_reference, read_accepted1, read_callback1, 
 from .base import AlibabaProvider
 from .callbacks import authenticated
 from .codes import PROCESSING, ImageFailed, of_result
-from .labels import FEEDBACK_SCENES, SCENES, feedback_scene
+from .labels import FEEDBACK_SCENES, SCENES, feedback_label, feedback_scene
 from .limits import GREEN as LIMITS
 from .live import advice, ask_about_account, look_at_uid, signed_fields
 from .locating import Location, locate
@@ -80,12 +80,12 @@ class GreenProvider(AlibabaProvider):
         **options: Any,
     ) -> None:
         super().__init__(alias, **options)
-        if isinstance(scenes, str) or not scenes or not set(scenes) <= SCENES.keys():
-            raise self._wrong("scenes", f"must be a list of {', '.join(SCENES)}, not {scenes!r}")
+        self._check_choices("scenes", scenes, SCENES, is_needed=True)
         if not isinstance(biz_type, str):
             raise self._wrong("biz_type", f"must be the name of a scenario, not {biz_type!r}")
         self._check_frames(interval, max_frames)
-        if images_per_request not in range(1, MAX_IMAGES + 1):
+        # True and 10.0 would be in the range as well.
+        if type(images_per_request) is not int or images_per_request not in range(1, MAX_IMAGES + 1):
             raise self._wrong("images_per_request", f"must be 1 to {MAX_IMAGES}, not {images_per_request!r}")
         self.scenes = tuple(dict.fromkeys(scenes))
         self.biz_type = biz_type
@@ -107,8 +107,8 @@ class GreenProvider(AlibabaProvider):
 
     @property
     def service(self) -> str:
-        parts = ["1", self.options.region, "+".join(self.scenes), self.biz_type, *map(str, self._frames.values())]
-        return "/".join(parts).rstrip("/")
+        frames = map(str, self._frames.values())
+        return self._service_of(["1", self.options.region, "+".join(self.scenes), self.biz_type, *frames])
 
     def submit(self, source: ImageSource) -> Submission:
         (answer,) = self.submit_many([source])
@@ -154,14 +154,16 @@ class GreenProvider(AlibabaProvider):
             raise UnsupportedOperation(f'Green takes no feedback that says "{message.outcome}".')
         pairs = zip(message.labels, message.sources or ("",) * len(message.labels), strict=False)
         seen = [scene for label, source in pairs if (scene := feedback_scene(label, source))]
+        scenes = list(dict.fromkeys(seen)) or [scene for scene in self.scenes if scene in FEEDBACK_SCENES]
+        if not scenes:
+            raise UnsupportedOperation(f"Green takes feedback about {', '.join(FEEDBACK_SCENES)} alone.")
         body = {
             "suggestion": suggestion,
-            "scenes": list(dict.fromkeys(seen)) or [scene for scene in self.scenes if scene in FEEDBACK_SCENES],
+            "scenes": scenes,
             "taskId": message.reference,
+            "label": feedback_label(message.labels, scenes, is_pass=message.outcome == Outcome.PASS),
             "note": message.note[:MAX_NOTE],
         }
-        if not body["scenes"]:
-            raise UnsupportedOperation(f"Green takes feedback about {', '.join(FEEDBACK_SCENES)} alone.")
         # Only with a picture does the next one like it profit.
         if source := read_source():
             body["url"] = _url_of(locate(self, source, LIMITS, ask_token1))

@@ -75,8 +75,7 @@ class ImageModeration2Provider(AlibabaProvider):
         self._check_frames(interval, max_frames, at_most=MAX_FRAMES)
         if not isinstance(referer, str) or len(referer) > MAX_REFERER:
             raise self._wrong("referer", f"must be text of at most {MAX_REFERER} characters")
-        if isinstance(info_type, str) or not set(info_type) <= set(INFO_TYPES):
-            raise self._wrong("info_type", f"must be a list of {', '.join(INFO_TYPES)}, not {info_type!r}")
+        self._check_choices("info_type", info_type, INFO_TYPES)
         self.service_code: str = service
         self._wishes = {"referer": referer, "infoType": ",".join(dict.fromkeys(info_type))}
         self._frames: dict[str, int] = {}
@@ -86,7 +85,7 @@ class ImageModeration2Provider(AlibabaProvider):
 
     @property
     def service(self) -> str:
-        return "/".join(["2.0", self.options.region, self.service_code, *map(str, self._frames.values())])
+        return self._service_of(["2.0", self.options.region, self.service_code, *map(str, self._frames.values())])
 
     def submit(self, source: ImageSource) -> Submission:
         location = locate(self, source, IMAGE_MODERATION_2, ask_token2, self._wanted_frames)

@@ -9,7 +9,7 @@ the services of mainland China two public lists that agree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from ...choices import RiskLevel
@@ -27,7 +27,8 @@ SUGGESTIONS: Final[Mapping[str, RiskLevel]] = {
 }
 
 # Of 2.0 and of Green. What follows an underscore is no longer "nothing": "nonLabel_lib" is a match.
-NOTHING_FOUND: Final = frozenset({"nonlabel", "normal"})
+NORMAL: Final = "normal"
+NOTHING_FOUND: Final = frozenset({"nonlabel", NORMAL})
 
 # What was looked for, in words, by the scene that was asked for.
 SCENES: Final[Mapping[str, str]] = {
@@ -234,6 +235,19 @@ def feedback_scene(label: str, source: str = "") -> str:
         return source
     scene = _SCENE_OF_CATEGORY.get(label.partition("_")[0], "")
     return "ad" if scene and label.removesuffix("_lib").endswith("_tii") else scene
+
+
+def feedback_label(labels: Iterable[str], scenes: Collection[str], *, is_pass: bool) -> str:
+    """
+    Return the label that Green is to expect in these scenes from now on; empty where one word cannot say it.
+
+    To be passed is "normal" in each of them. For a block it is the first of ``labels``, our names for what was seen,
+    that all of them have. What 2.0 saw has no name in Green, and what merely resembles it would be a guess.
+    """
+    if is_pass:
+        return NORMAL
+    seen = (detail for scene, _, detail in (label.partition("_") for label in labels) if scene in SCENES)
+    return next((detail for detail in seen if all(describe1(scene, detail) for scene in scenes)), "")
 
 
 def _looked_up(table: Mapping[str, RiskLevel], word: object) -> RiskLevel:

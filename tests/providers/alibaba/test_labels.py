@@ -97,3 +97,22 @@ def test_labels_of_green_are_told_apart_by_their_scene(scene, label, kept, descr
 def test_feedback_goes_to_a_scene_that_takes_it(label, source, scene):
     assert labels.feedback_scene(label, source) == scene
     assert scene in ("", *labels.FEEDBACK_SCENES)
+
+
+@pytest.mark.parametrize(
+    ("seen", "scenes", "label"),
+    [
+        (["porn_sexy"], ["porn"], "sexy"),
+        (["qrcode_qrcode"], ["ad"], "qrcode"),
+        (["ad_programCode", "ad_ad"], ["ad"], "programCode"),
+        (["info_porn", "live_smoking", "terrorism_bloody"], ["terrorism"], "bloody"),
+        (["porn_sexy", "ad_politics"], ["porn", "ad"], ""),
+        (["porn_sexy", "ad_politics"], ["terrorism", "ad"], "politics"),
+        (["porn_brandNew"], ["porn"], ""),
+        (["sexual_partialNudity", "logo_brand"], ["porn"], ""),
+        ([], ["porn", "terrorism", "ad"], ""),
+    ],
+)
+def test_feedback_names_a_label_only_where_all_its_scenes_have_it(seen, scenes, label):
+    assert labels.feedback_label(seen, scenes, is_pass=False) == label
+    assert labels.feedback_label(seen, scenes, is_pass=True) == "normal"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from django_imgmod.exceptions import ImgmodConfigurationError
+from django_imgmod.models import SERVICE_LENGTH
 from django_imgmod.providers.alibaba import GreenProvider, ImageModeration2Provider
 from django_imgmod.providers.alibaba.regions import GREEN, MODERATION2
 
@@ -29,7 +30,13 @@ BOTH = pytest.mark.parametrize("provider", [TWO, ONE])
         (ONE, {"scenes": ["sface"]}, r'"scenes"\] must be a list of porn'),
         (ONE, {"scenes": []}, r'"scenes"\] must be a list of porn'),
         (ONE, {"biz_type": 5}, r'"biz_type"\] must be the name of a scenario'),
+        (ONE, {"scenes": [["porn"]]}, r'"scenes"\] must be a list of porn'),
+        (ONE, {"scenes": 5}, r'"scenes"\] must be a list of porn'),
+        (TWO, {"info_type": [{}]}, r'"info_type"\] must be a list of customImage'),
+        (TWO, {"info_type": None}, r'"info_type"\] must be a list of customImage'),
         (ONE, {"images_per_request": 51}, r'"images_per_request"\] must be 1 to 50'),
+        (ONE, {"images_per_request": 10.0}, r'"images_per_request"\] must be 1 to 50'),
+        (ONE, {"images_per_request": True}, r'"images_per_request"\] must be 1 to 50'),
         *[
             (provider, options, words)
             for provider in (TWO, ONE)
@@ -69,6 +76,14 @@ def test_other_frames_are_another_service(provider: Any):
 
 MAINLAND = ("cn-shanghai", "cn-beijing", "cn-shenzhen", "cn-hangzhou")
 ABROAD2 = ("ap-southeast-1", "us-east-1", "us-west-1", "eu-west-1", "eu-central-1")
+
+
+@pytest.mark.parametrize(("backend", "name"), [(ONE, "biz_type"), (TWO, "service")])
+def test_services_with_long_names_are_told_apart_within_what_a_record_keeps(backend: Any, name: str):
+    given = [{name: "x" * 120}, {name: "x" * 121}, {name: "x" * 120, "interval": 1, "max_frames": 9}]
+    services = {backend("cloud", **options).service for options in given}
+    assert len(services) == 3
+    assert {len(service) for service in services} == {SERVICE_LENGTH}
 
 
 def test_regions_of_2_0():

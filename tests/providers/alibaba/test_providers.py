@@ -214,6 +214,20 @@ class TestFeedback:
         provider.send_feedback(self.message(outcome), lambda: source(content))
         assert provider.submit(source(content)).verdict.risk_level == expected
 
+    @pytest.mark.parametrize(("outcome", "expected"), [(Outcome.BLOCK, "sexy"), (Outcome.PASS, "normal")])
+    def test_says_all_that_the_operation_takes(self, use, monkeypatch, outcome, expected):
+        provider = use(ONE, is_asynchronous=False, source="url", base_url="https://site.example")
+        told: list[dict[str, Any]] = []
+        monkeypatch.setattr(provider, "call_green", lambda path, body, *, at_most: told.append(body))
+        message = FeedbackMessage(
+            data_id="a", reference="task-1", outcome=outcome, labels=("porn_sexy",), sources=("porn",), note="why"
+        )
+        provider.send_feedback(message, lambda: source(url="/media/a.png"))
+        suggestion = {Outcome.BLOCK: "block", Outcome.PASS: "pass"}[outcome]
+        url = "https://site.example/media/a.png"
+        facts = {"scenes": ["porn"], "url": url, "taskId": "task-1", "label": expected, "note": "why"}
+        assert told == [{"suggestion": suggestion, **facts}]
+
     def test_of_the_second_generation_is_unsupported_and_says_so(self, use, django_user_model, picture):
         use(TWO, is_asynchronous=False)
         assert self.decided(picture, django_user_model).status == FeedbackStatus.UNSUPPORTED
