@@ -41,6 +41,12 @@ def fields_of(page: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(query|seen|keys)" value="([^"]*)"', form))
 
 
+def run_out(*records: ModerationRecord) -> None:
+    """Let nobody have heard of whoever holds records for too long."""
+    keys = [record.pk for record in records]
+    ModerationRecord.objects.filter(pk__in=keys).update(claimed_until=timezone.now() - timedelta(seconds=1))
+
+
 class Desk:
     """A moderator's browser without a script: it sends what the page's own form holds."""
 
@@ -55,6 +61,11 @@ class Desk:
 
     def answer(self, page: str, name: str = "decide", **fields):
         return self.post(name, **{**fields_of(page.replace("&amp;", "&")), **fields})
+
+    def reveal(self, page: str):
+        form = re.search(r'<form [^>]*/review/revealed/".*?</form>', page, re.DOTALL)[0].replace("&amp;", "&")
+        fields = dict(re.findall(r'<input type="hidden" name="(query|public_id)" value="([^"]*)"', form))
+        return self.post("revealed", **fields, shown="grey")
 
 
 @pytest.fixture
@@ -90,6 +101,79 @@ class TestWithoutScript:
         assert fresh(record).status == Status.IN_REVIEW
         refused = desk.answer(page, outcome="block", reason_code="nonsense", comment="<kept>")
         assert "&lt;kept&gt;</textarea>" in text_of(refused, 422)
+
+    def test_decision_after_the_claim_ran_out_counts_where_nobody_was_faster(self, waiting, desk):
+        record = waiting(file_name="photos/cat.jpg")
+        page = desk.claim()
+        run_out(record)
+        assert said(desk.answer(page, outcome="block")) == ["Blocked cat.jpg."]
+        assert fresh(record).status == Status.BLOCKED
+
+    def test_decision_about_what_a_colleague_holds_by_now_counts_too(self, waiting, desk, client_of):
+        record = waiting(file_name="photos/cat.jpg")
+        page = desk.claim()
+        run_out(record)
+        colleague = Desk(client_of("review_moderationrecord"))
+        theirs = colleague.claim()
+        assert "cat.jpg" in theirs
+        assert said(desk.answer(page, outcome="block")) == ["Blocked cat.jpg."]
+        [told] = said(colleague.answer(theirs, outcome="pass"))
+        assert re.fullmatch(r"cat\.jpg: Decided meanwhile by user-\w+: Blocked\.", told)
+        assert fresh(record).status == Status.BLOCKED
+
+    @pytest.mark.parametrize("name", ["decide", "escalate"])
+    def test_decision_after_somebody_was_faster_is_refused_in_words(self, waiting, desk, client_of, name):
+        record = waiting(file_name="photos/cat.jpg")
+        page = desk.claim()
+        run_out(record)
+        colleague = Desk(client_of("review_moderationrecord"))
+        colleague.answer(colleague.claim(), outcome="pass")
+        [told] = said(desk.answer(page, name, outcome="block"))
+        assert re.fullmatch(r"cat\.jpg: Decided meanwhile by user-\w+: Passed\.", told)
+        assert fresh(record).status == Status.PASSED
+        assert Decision.objects.count() == 1
+
+    def test_missing_comment_after_the_claim_ran_out_loses_nothing(self, waiting, desk):
+        skipped, record = waiting(), waiting()
+        page = text_of(desk.answer(desk.claim(), "skip"))
+        run_out(record)
+        response = desk.answer(page, outcome="block", reason_code="other")
+        page = text_of(response, 422)
+        assert fields_of(page)["seen"] == seen(record)
+        assert re.search(r'value="other"[^>]* checked', page)
+        assert holders(record) == [user_of(desk.client).pk]
+        # Nor the way back to what was skipped.
+        assert f'name="public_id" value="{skipped.public_id}"' in page
+
+    def test_missing_comment_about_what_somebody_took_says_so(self, waiting, desk, client_of):
+        record = waiting()
+        page = desk.claim()
+        run_out(record)
+        Desk(client_of("review_moderationrecord")).claim()
+        page = text_of(desk.answer(page, outcome="block", reason_code="other"), 422)
+        assert "somebody else holds it, or it was decided about" in page
+        assert "imgmod-decision" not in page
+
+    def test_picture_is_shown_after_the_claim_ran_out(self, waiting, desk):
+        skipped, record = waiting(), waiting()
+        page = text_of(desk.answer(desk.claim(), "skip"))
+        run_out(record)
+        response = desk.reveal(page)
+        assert fields_of(text_of(response))["seen"] == seen(record)
+        assert response.context["card"].shown == "grey"
+        assert holders(record) == [user_of(desk.client).pk]
+        assert f'name="public_id" value="{skipped.public_id}"' in text_of(response)
+
+    def test_picture_that_somebody_took_is_not_shown_and_that_is_said(self, waiting, desk, client_of):
+        record = waiting()
+        page = desk.claim()
+        run_out(record)
+        colleague = client_of("review_moderationrecord")
+        Desk(colleague).claim()
+        response = desk.reveal(page)
+        assert said(response) == ["That picture is not to be had: somebody else holds it, or it was decided about."]
+        assert holders(record) == [user_of(colleague).pk]
+        assert not Exposure.objects.exists()
 
     def test_same_picture_forty_times_is_one_decision(self, waiting, desk):
         records = [waiting(sha256="a" * 64) for _ in range(40)]

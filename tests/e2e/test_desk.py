@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import APIResponse, Route, expect
+from playwright.sync_api import APIResponse, Error, Route, expect
 
 from django_imgmod.admin.review import desk
 from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
@@ -331,6 +332,31 @@ class TestTwoModerators:
         eventually(other, lambda: now(only).claimed_by is None)
         press(other, "Enter")
         shows(other, only)
+
+    @pytest.mark.parametrize("late", ["claim", "heartbeat"])
+    def test_what_a_closed_browser_had_still_to_ask_claims_nothing(
+        self, browsing: Browsing, reviewer: User, late: str
+    ) -> None:
+        only = uploaded(1)
+        page = browsing.open(DESK, user=reviewer)
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            if route.request.headers.get("x-imgmod-desk"):
+                held.append(route)
+            else:
+                route.continue_()
+
+        page.context.route(f"**/review/{late}/", hold)
+        start(page)
+        eventually(page, lambda: bool(held))
+        page.goto("/admin/")
+        eventually(page, lambda: now(only).claimed_by is None)
+        for route in held:
+            with suppress(Error):
+                route.continue_()
+        page.wait_for_timeout(1000)
+        assert now(only).claimed_by is None
 
     def test_a_queue_that_is_closed_to_somebody_leaves_their_desk(self, browsing: Browsing, reviewer: User) -> None:
         uploaded(1)

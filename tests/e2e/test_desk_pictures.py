@@ -8,16 +8,19 @@ from io import BytesIO
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import signing
 from django.core.files.base import ContentFile
 from PIL import Image
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
+from django_imgmod.admin.review import media
 from django_imgmod.models import ModerationRecord
 from django_imgmod.services.review.exposure import revealed_today
+from django_imgmod.services.review.preferences import Preferences, save_preferences
 from tests.review.pictures import drawing, upload
 
 from .browsing import PHONE, Browsing
-from .moderating import DESK, detected, eventually, heading, press, shows, start, uploaded
+from .moderating import DESK, GRID, detected, eventually, heading, press, shows, start, uploaded
 
 pytestmark = pytest.mark.usefixtures("everything_waits")
 
@@ -177,6 +180,85 @@ class TestHolding:
         is_shown(page, width=1000)
         page.keyboard.up(" ")
         is_veiled(page)
+
+
+class TestComingBack:
+    """The links of a page have ended meanwhile."""
+
+    def test_to_the_grid_shows_what_is_asked_for(
+        self, browsing: Browsing, reviewer: User, record: ModerationRecord, after_coffee: Callable[[Page], None]
+    ) -> None:
+        page = browsing.open(f"{GRID}?risk_level=medium", user=reviewer)
+        is_veiled(page)
+        after_coffee(page)
+        page.get_by_role("checkbox").focus()
+        page.keyboard.down("v")
+        is_shown_whole(page)
+        page.keyboard.up("v")
+        is_veiled(page)
+
+    def test_to_the_grid_shows_what_comes_into_view(
+        self, browsing: Browsing, reviewer: User, after_coffee: Callable[[Page], None]
+    ) -> None:
+        save_preferences(reviewer, Preferences(blur=False))
+        for number in range(24):
+            uploaded(number)
+        # So far below that the browser does not load it ahead.
+        page = browsing.open(f"{GRID}?risk_level=medium", PHONE, user=reviewer)
+        last = page.locator("img.imgmod-seen").last
+        expect(last).to_have_js_property("naturalWidth", 0)
+        after_coffee(page)
+        with page.expect_response("**/links/"):
+            page.evaluate("window.scrollBy(0, 1)")
+        last.scroll_into_view_if_needed()
+        expect(last).to_have_js_property("naturalWidth", 240)
+
+    def test_to_a_card_that_nobody_took_shows_it_large(
+        self, browsing: Browsing, reviewer: User, after_coffee: Callable[[Page], None]
+    ) -> None:
+        uploaded(1, file=upload(drawing(1).resize((1000, 750))))
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        is_veiled(page)
+        ModerationRecord.objects.update(claimed_by=None, claimed_until=None)
+        after_coffee(page)
+        press(page, "x")
+        page.keyboard.down(" ")
+        is_shown(page, width=1000)
+        page.keyboard.up(" ")
+
+    def test_logged_out_is_told_what_to_do(
+        self, browsing: Browsing, reviewer: User, record: ModerationRecord, after_coffee: Callable[[Page], None]
+    ) -> None:
+        page = browsing.open(f"{GRID}?risk_level=medium", user=reviewer)
+        is_veiled(page)
+        after_coffee(page)
+        page.context.clear_cookies(name="sessionid")
+        page.get_by_role("checkbox").focus()
+        page.keyboard.down("v")
+        problem = page.get_by_role("alert").get_by_role("listitem")
+        expect(problem).to_contain_text("too old to be shown")
+        page.keyboard.up("v")
+        problem.get_by_role("link", name="Reload the page").click()
+        expect(page).to_have_url(re.compile("/login/"))
+
+
+@pytest.fixture
+def after_coffee(monkeypatch: pytest.MonkeyPatch) -> Callable[[Page], None]:
+    """Return a function that lets the links of a page be too old, in the eyes of its site and in its own."""
+
+    def pass_time(page: Page) -> None:
+        page.wait_for_load_state("networkidle")
+        later = signing.time.time() + media.MAX_AGE.total_seconds() + 5
+        monkeypatch.setattr(signing.time, "time", lambda: later)
+        page.clock.set_fixed_time(later * 1000)
+
+    return pass_time
+
+
+def is_shown_whole(page: Page) -> None:
+    """Expect a picture of the grid, and no drawing in its place."""
+    expect(look(page).locator("img.imgmod-seen")).to_have_js_property("naturalWidth", 240)
 
 
 class TestAtRest:

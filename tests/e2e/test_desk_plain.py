@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,7 +15,7 @@ from django_imgmod.services.review.exposure import revealed_today
 from tests.review.moderating import now
 
 from .browsing import PHONE, Browsing, Look, assert_fits
-from .moderating import DESK, GRID, card, heading, name_of, uploaded
+from .moderating import DESK, FIRST, GRID, card, heading, name_of, uploaded
 
 pytestmark = pytest.mark.usefixtures("everything_waits")
 
@@ -87,6 +88,30 @@ class TestDesk:
             ]
         )
         assert [now(record).status for record in (skipped, last)] == [Status.IN_REVIEW] * 2
+
+    def test_a_card_that_was_left_open_is_still_looked_at_and_decided(
+        self, browsing: Browsing, reviewer: User, staff: Callable[..., User]
+    ) -> None:
+        first, second = (uploaded(number) for number in range(2))
+        page = browsing.open(DESK, PLAIN, user=reviewer)
+        push(page, "Start")
+        shows(page, first)
+        expect(page.get_by_text("What you decide counts later, too")).to_be_visible()
+        ModerationRecord.objects.update(claimed_by=None, claimed_until=None)
+        push(page, "Show the picture")
+        shows(page, first)
+        expect(page.locator("img.imgmod-seen")).to_have_js_property("naturalWidth", 240)
+        ModerationRecord.objects.update(claimed_by=None, claimed_until=None)
+        push(page, "Block")
+        assert told(page) == f"Blocked {name_of(first)}."
+        shows(page, second)
+        ModerationRecord.objects.update(claimed_by=None, claimed_until=None)
+        colleague = browsing.open(DESK, PLAIN, user=staff(FIRST))
+        push(colleague, "Start")
+        push(colleague, "Pass")
+        push(page, "Block")
+        assert "Decided meanwhile by" in told(page)
+        assert [now(record).status for record in (first, second)] == [Status.BLOCKED, Status.PASSED]
 
     def test_goes_back_to_what_was_skipped(self, browsing: Browsing, reviewer: User) -> None:
         first, second = (uploaded(number) for number in range(2))

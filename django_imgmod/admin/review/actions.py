@@ -26,7 +26,8 @@ from ...services.review.exposure import note_reveals, revealed_today, should_pro
 from ...services.review.queue import QueueFilter, counts_waiting, position_of, waiting
 from .answers import action, in_words, is_by_script, is_leaving, problems_of, put_messages, read, tell
 from .desk import TEMPLATES, card_parts, desk_page, held_card, parts
-from .forms import AnswerForm, ClaimForm, ClaimsForm, DecisionForm, Place, RevealForm, SkipForm, UndoForm
+from .forms import AnswerForm, ClaimForm, ClaimsForm, DecisionForm, LinksForm, Place, RevealForm, SkipForm, UndoForm
+from .media import renewed_urls
 from .pages import database, desk_url
 
 DONE: Any = {
@@ -38,6 +39,8 @@ TAKEN_BACK: Any = dict.fromkeys(
     Outcome, (gettext_lazy("Taken back: %(file)s."), gettext_lazy("Taken back: %(count)s pictures."))
 )
 
+NOT_TO_BE_HAD: Any = gettext_lazy("That picture is not to be had: somebody else holds it, or it was decided about.")
+
 
 @action
 def claim_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpResponse:
@@ -47,8 +50,7 @@ def claim_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpRespo
     if public_id is not None:
         place, card = _claim_named(request, public_id, place)
         if card is None:
-            words = _("That picture is not to be had: somebody else holds it, or it was decided about.")
-            return tell(request, site, place, problems=[words], status=409)
+            return tell(request, site, place, problems=[NOT_TO_BE_HAD], status=409)
     elif is_by_script(request) or held_card(request, place) is None:
         card = _claim_next(request, place)
     if not is_by_script(request):
@@ -130,9 +132,22 @@ def heartbeat_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpR
 
 
 @action
+def links_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpResponse:
+    """Answer with fresh addresses of pictures whose old ones end, or ended, before somebody looked. Changes nothing."""
+    tokens = read(LinksForm, request)["links"]
+    return JsonResponse({"links": renewed_urls(tokens, request.user, current_app=site.name)})
+
+
+@action
 def revealed_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpResponse:
     """Count pictures that were revealed, and propose a break where it is time; without a script, reveal one."""
     revealed = read(RevealForm, request)
+    public_id = revealed["public_id"]
+    if public_id is not None and not is_by_script(request):
+        # Nothing renewed the claim while the card was read: without it there is no card to show the picture on.
+        place, card = _claim_again(request, public_id, place)
+        if card is None:
+            return tell(request, site, place, problems=[NOT_TO_BE_HAD])
     before = revealed_today(request.user)
     after = note_reveals(request.user, revealed["count"] or 1)
     proposal = ""
@@ -156,8 +171,10 @@ def _answered(
     except ReviewRefused as refused:
         if is_by_script(request):
             return tell(request, site, place, problems=[str(refused)], status=422)
-        card = held_card(request, replace(place, card=answer["seen"][0].public_id))
-        return desk_page(request, site, place, card=card, problem=str(refused), draft=answer, status=422)
+        # Its claim may have run out meanwhile: what was written is lost only where somebody else has taken the card.
+        place, card = _claim_again(request, answer["seen"][0].public_id, place)
+        problem = str(refused) if card else f"{refused} {NOT_TO_BE_HAD}"
+        return desk_page(request, site, place, card=card, problem=problem, draft=answer, status=422)
     notice = in_words(batch, DONE)
     if is_by_script(request):
         status = 200 if batch.decided_count else 409
@@ -186,3 +203,9 @@ def _claim_named(request: HttpRequest, public_id: uuid.UUID, place: Place) -> tu
     if card.record.lane != place.filter.lane:
         place = Place(QueueFilter(lane=Lane(card.record.lane)), number=place.number)
     return replace(place, card=card.record.public_id, back=None), card
+
+
+def _claim_again(request: HttpRequest, public_id: uuid.UUID, place: Place) -> tuple[Place, Card | None]:
+    """Renew the claim on a card that is on the desk already, or claim it anew where that ran out and it is free."""
+    again, card = _claim_named(request, public_id, place)
+    return replace(again, back=place.back), card

@@ -22,11 +22,12 @@ from ...services.review.lanes import may_review
 from ...services.review.preferences import preferences_of
 from ...services.review.queue import QueueFilter, counts_waiting, in_lane, waiting
 from .forms import MAX_SKIPPED, SHOWN, Place, PlaceForm, told
+from .media import MAX_AGE
 from .pages import MAX_COUNT, database, desk_url, lanes_of, page_context, reviewers_only
 from .presenting import CardPage, last_done, present
 
 TEMPLATES: Final = "admin/django_imgmod/review"
-ACTIONS: Final = ("claim", "decide", "escalate", "skip", "undo", "release", "heartbeat", "revealed")
+ACTIONS: Final = ("claim", "decide", "escalate", "skip", "undo", "release", "heartbeat", "links", "revealed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def desk_page(
         problem=problem,
         last=last_done(request.user),
         claim_seconds=imgmod_settings.review.claim_seconds,
+        link_seconds=MAX_AGE.seconds,
         max_skipped=MAX_SKIPPED,
         has_single_keys=preferences_of(request.user).has_single_keys,
     )

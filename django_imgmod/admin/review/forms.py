@@ -27,6 +27,8 @@ from ...services.review.queue import Position, QueueFilter
 MAX_SEEN: Final = 500
 # Of all cards that a window holds.
 MAX_IDS: Final = 2000
+# Of all pictures of a page, in every size.
+MAX_LINKS: Final = 1000
 MAX_NUMBER: Final = 1_000_000
 MAX_VERSION: Final = 2**31 - 1
 MAX_KEY: Final = 2**63 - 1
@@ -245,6 +247,16 @@ class IdsField(forms.CharField):
             raise ValidationError(_("This is no public id of a record.")) from None
 
 
+class TokensField(forms.CharField):
+    """The ends of the addresses of pictures, with spaces between. What they stand for is read elsewhere."""
+
+    def clean(self, value: Any) -> list[str]:
+        words: list[str] = super().clean(value).split()
+        if len(words) > MAX_LINKS:
+            raise ValidationError(_("These are too many pictures."))
+        return words
+
+
 class AnswerForm(forms.Form):
     """What a card is answered with."""
 
@@ -281,11 +293,16 @@ class ClaimsForm(forms.Form):
     ids = IdsField(required=False)
 
 
+class LinksForm(forms.Form):
+    links = TokensField()
+
+
 class RevealForm(forms.Form):
-    """How many pictures were revealed; by hand, without a script, one, and in which way."""
+    """How many pictures were revealed; by hand, without a script, one, which, and in which way."""
 
     count = forms.IntegerField(min_value=1, max_value=1000, required=False)
     shown = forms.ChoiceField(choices=[(shown, shown) for shown in SHOWN], required=False)
+    public_id = forms.UUIDField(required=False)
 
 
 def told(form: forms.Form) -> str:

@@ -32,12 +32,13 @@ from ..links import change_url
 from .answers import problems_of, put_messages
 from .desk import require_lane
 from .forms import SHOWN, AnswerForm, IdsField, Place, PlaceForm, PositionField, UndoForm, told
-from .media import Size, media_url
+from .media import MAX_AGE, Size, media_url
 from .pages import database, desk_url, lanes_of, page_context, reviewers_only
 from .presenting import ids_in_words, label_in_short, named, seen_in_words, short_name, uploads_in_words
 
 TEMPLATE: Final = "admin/django_imgmod/review/grid.html"
 PAGE: Final = "review_grid"
+URLS: Final = {"desk": PAGE, "revealed": "review_revealed", "links": "review_links"}
 # Whoever comes without a wish sees what this page is for.
 USUAL: Final = f"risk_level={RiskLevel.LOW}"
 # A cell has no room for more.
@@ -234,7 +235,8 @@ def _page(
         current=PAGE,
         place=place,
         place_form=place_form or PlaceForm(QueryDict(place.query())),
-        urls={"desk": desk_url(site, PAGE), "revealed": desk_url(site, "review_revealed")},
+        urls={name: desk_url(site, end) for name, end in URLS.items()},
+        link_seconds=MAX_AGE.seconds,
         cells=cells,
         seen=seen_in_words(member for tile in page.tiles for member in tile.members),
         last=last.encode() if last else "",

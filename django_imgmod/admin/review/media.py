@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -11,15 +11,17 @@ from uuid import UUID
 
 from django.contrib.admin import AdminSite
 from django.core import signing
+from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from ...choices import Status
 from ...models import ModerationRecord
-from ...services.review.claims import held
-from ...services.review.lanes import may_review
+from ...services.review.claims import held, is_free
+from ...services.review.lanes import may_decide, may_review
 from ..previews import LARGE, SMALL, VEILED, original_response, placeholder, preview_response
 from .pages import database, reviewers_only
 
@@ -76,6 +78,31 @@ def media_url(
     """
     token = signing.dumps([str(record.public_id), Size(size), frame or 0, str(user.pk)], salt=SALT)
     return reverse("admin:django_imgmod_moderationrecord_review_media", args=[token], current_app=current_app)
+
+
+def renewed_urls(tokens: Iterable[str], user: Any, *, current_app: str | None = None) -> dict[str, str]:
+    """
+    Return fresh addresses of a user's pictures, by the tokens of old ones, however old.
+
+    Left out is what does not wait any more, what somebody else holds, what they may not decide about, and what was
+    never signed for them: so nobody gets an address that loading a page anew would not give them.
+    """
+    named: dict[str, tuple[UUID, Size, int]] = {}
+    for token in tokens:
+        try:
+            public_id, size, frame, _is_old = _read(token, user)
+        except (signing.BadSignature, ValueError, TypeError):
+            continue
+        named[token] = public_id, size, frame
+    wanted = {public_id for public_id, _size, _frame in named.values()}
+    rows = ModerationRecord.objects.using(database()).filter(public_id__in=wanted, status=Status.IN_REVIEW)
+    records = rows.filter(is_free() | Q(claimed_by=user.pk)).only("public_id", "lane", "uploaded_by")
+    open_to_them = {record.public_id: record for record in records if may_decide(user, record) is None}
+    return {
+        token: media_url(open_to_them[public_id], user, size=size, frame=frame, current_app=current_app)
+        for token, (public_id, size, frame) in named.items()
+        if public_id in open_to_them
+    }
 
 
 @require_safe

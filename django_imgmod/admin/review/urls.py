@@ -28,6 +28,7 @@ ROUTES: Final[tuple[tuple[str, str, Callable[..., HttpResponseBase]], ...]] = (
     ("undo/", "review_undo", actions.undo_view),
     ("release/", "review_release", actions.release_view),
     ("heartbeat/", "review_heartbeat", actions.heartbeat_view),
+    ("links/", "review_links", actions.links_view),
     ("revealed/", "review_revealed", actions.revealed_view),
     ("preferences/", "review_preferences", preferences_view),
     ("grid/", "review_grid", grid_view),

@@ -20,6 +20,7 @@ from PIL import Image
 
 from django_imgmod.admin import previews
 from django_imgmod.admin.review import media
+from django_imgmod.admin.review.forms import MAX_LINKS
 from django_imgmod.admin.review.media import media_url
 from django_imgmod.choices import Lane, Status
 from django_imgmod.conf import imgmod_settings
@@ -90,6 +91,25 @@ def get(user: User, url: str) -> Any:
     response: Any = client.get(url)
     response.body = b"".join(response)
     return response
+
+
+def token_of(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2]
+
+
+def fresh_links(user: User, *tokens: str) -> Any:
+    """Return what the desk's script gets for old tokens."""
+    client = Client()
+    client.force_login(user)
+    response = client.post(f"{DESK}links/", {"links": " ".join(tokens)}, HTTP_X_IMGMOD_DESK="parts")
+    assert response.status_code == 200
+    return response.json()["links"]
+
+
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let links be signed, and looked at, after those of now have ended."""
+    now = signing.time.time()
+    monkeypatch.setattr(signing.time, "time", lambda: now + media.MAX_AGE.total_seconds() + 5)
 
 
 def assert_placeholder(response: Any, reason: str, status: int = 404) -> None:
@@ -178,6 +198,45 @@ class TestToken:
         fast_forward(imgmod_settings.review.claim_seconds + 1)
         assert_placeholder(get(reviewer, url), "The link has expired: reload the page")
         assert_placeholder(get(make_user(REVIEW), of_a_colleague), "The link is not valid")
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_that_is_old_is_exchanged_for_one_of_the_same_picture(self, record, reviewer, monkeypatch, size):
+        old = token_of(media_url(record, reviewer, size=size, frame=1))
+        later(monkeypatch)
+        links = fresh_links(reviewer, old)
+        assert links == {old: media_url(record, reviewer, size=size, frame=1)}
+        assert get(reviewer, media_url(record, reviewer, size=size)).status_code == 200
+
+    @pytest.mark.parametrize("status", [status for status in Status if status != Status.IN_REVIEW])
+    def test_of_what_does_not_wait_any_more_is_not_exchanged(self, record, reviewer, status):
+        old = token_of(media_url(record, reviewer))
+        key = None if status == Status.SUPERSEDED else record.current_key
+        ModerationRecord.objects.update(status=status, current_key=key)
+        assert fresh_links(reviewer, old) == {}
+
+    def test_of_what_is_not_theirs_to_see_is_not_exchanged(self, make_stored, jpeg, reviewer, make_user):
+        mine, of_colleague, own, other_lane, held = (make_stored(jpeg) for _ in range(5))
+        colleague = make_user(REVIEW)
+        ModerationRecord.objects.filter(pk=own.pk).update(uploaded_by=reviewer)
+        ModerationRecord.objects.filter(pk=other_lane.pk).update(lane=Lane.ESCALATED)
+        claim_one(colleague, held.public_id, using="default")
+        claim_one(reviewer, mine.public_id, using="default")
+        links = [token_of(media_url(record, reviewer)) for record in (mine, own, other_lane, held)]
+        stolen = token_of(media_url(of_colleague, colleague))
+        assert list(fresh_links(reviewer, *links, stolen, "x", "1:2:3")) == links[:1]
+
+    def test_is_exchanged_for_nothing_without_the_permission(self, record, reviewer):
+        old = token_of(media_url(record, reviewer))
+        reviewer.user_permissions.clear()
+        client = Client()
+        client.force_login(reviewer)
+        assert client.post(f"{DESK}links/", {"links": old}).status_code == 403
+
+    def test_too_many_are_refused(self, record, reviewer):
+        client = Client()
+        client.force_login(reviewer)
+        assert client.post(f"{DESK}links/", {"links": "x " * (MAX_LINKS + 1)}).status_code == 400
+        assert client.post(f"{DESK}links/", {"links": "x " * MAX_LINKS}).status_code == 200
 
     def test_cannot_be_changed(self, record, reviewer):
         url = media_url(record, reviewer)

@@ -176,6 +176,9 @@ PAGES = {
     "review_undo": acting(302, 200, lambda attempt: {"batch": attempt.done()}),
     "review_release": acting(204, 204, lambda attempt: {"ids": attempt.ids}),
     "review_heartbeat": acting(200, 200, lambda attempt: {"ids": attempt.ids}),
+    "review_links": Page(
+        in_lane, {"POST": 200, "GET": DESK, "HEAD": DESK}, 200, lambda attempt: {"links": attempt.token}
+    ),
     "review_revealed": acting(302, 204, lambda attempt: {"count": 1, "shown": "grey"}),
     "review_preferences": Page(in_any_lane, {"GET": 200, "HEAD": 200, "POST": 302}, sent=other_wishes, is_writing=True),
     "review_grid": Page(

@@ -11,6 +11,7 @@
         return;
     }
 
+    const {whenFresh} = window.imgmodLinks;
     const REPORT_AFTER = 2000;
     const TEXT_FIELDS = "input:not([type=checkbox]), textarea, select, [contenteditable]";
     const grid = document.getElementById("imgmod-grid");
@@ -82,12 +83,11 @@
         hide();
         shown = look;
         holder = by;
-        const picture = new Image();
-        picture.alt = look.dataset.alt;
-        picture.className = "imgmod-seen";
-        picture.draggable = false;
-        picture.src = look.dataset.small;
-        look.append(picture);
+        whenFresh(look, () => {
+            if (shown === look && holder === by) {
+                look.append(pictureOf(look));
+            }
+        });
         look.classList.add("imgmod-look-shown");
         if (!counted.has(look)) {
             counted.add(look);
@@ -95,10 +95,21 @@
         }
     }
 
+    function pictureOf(look) {
+        const picture = new Image();
+        picture.alt = look.dataset.alt;
+        picture.className = "imgmod-seen";
+        picture.draggable = false;
+        picture.src = look.dataset.small;
+        return picture;
+    }
+
     function hide() {
         if (shown) {
             shown.classList.remove("imgmod-look-shown", "imgmod-look-colour");
-            shown.querySelector(".imgmod-seen").remove();
+            for (const picture of shown.querySelectorAll(".imgmod-seen")) {
+                picture.remove();
+            }
         }
         shown = holder = null;
     }

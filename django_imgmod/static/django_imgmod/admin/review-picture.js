@@ -10,6 +10,7 @@
         return;
     }
 
+    const {whenFresh} = window.imgmodLinks;
     const PRESSED = "aria-pressed";
     // Where the space bar does something of its own.
     const OWN_SPACE = "a, button, input, summary, select, textarea, [contenteditable]";
@@ -42,6 +43,8 @@
             picture.alt = look.dataset.alt;
             picture.className = "imgmod-seen";
             picture.draggable = false;
+            // A picture that did not arrive is asked for anew.
+            picture.addEventListener("error", () => known.delete(source));
             picture.src = source;
             known.set(source, picture);
         }
@@ -69,7 +72,7 @@
         shown = look;
         holder = by;
         if (isVeiled(look)) {
-            look.replaceChildren(look.querySelector(".imgmod-veil"), pictureOf(look));
+            refresh(look);
             press("[data-imgmod-look]", true);
         }
         look.classList.add("imgmod-look-shown");
@@ -95,11 +98,13 @@
 
     /** Put what is wanted now in the place of what is shown. */
     function refresh(look) {
-        if (shown === look && isVeiled(look)) {
-            look.replaceChildren(look.querySelector(".imgmod-veil"), pictureOf(look));
-        } else if (!isVeiled(look)) {
-            look.replaceChildren(pictureOf(look));
-        }
+        whenFresh(look, () => {
+            if (shown === look && isVeiled(look)) {
+                look.replaceChildren(look.querySelector(".imgmod-veil"), pictureOf(look));
+            } else if (!isVeiled(look)) {
+                look.replaceChildren(pictureOf(look));
+            }
+        });
     }
 
     function toggleColour(look) {
@@ -116,7 +121,7 @@
         look.dataset.large = button.dataset.large;
         press("[data-imgmod-sight]", false);
         button.setAttribute(PRESSED, "true");
-        pictureOf(look);
+        whenFresh(look, () => pictureOf(look));
         refresh(look);
     }
 

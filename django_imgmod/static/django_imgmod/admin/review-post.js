@@ -7,13 +7,16 @@
     const HEADER = "X-Imgmod-Desk";
     const TOKEN = "csrfmiddlewaretoken";
 
-    /** Return what became of a POST: "done", "returned" with the reason among the parts, or why it did not arrive. */
-    async function send(url, body, isAgain = false) {
+    /**
+     * Return what became of a POST: "done", "returned" with the reason among the parts, or why it did not arrive. What a
+     * person did outlives the page. What asks for something must not: a card would be claimed for a page that is gone.
+     */
+    async function send(url, body, {outlives = false, isAgain = false} = {}) {
         let answer = null;
         let text = "";
         try {
             answer = await fetch(url, {
-                method: "POST", body, headers: {[HEADER]: "parts"}, redirect: "manual", keepalive: true,
+                method: "POST", body, headers: {[HEADER]: "parts"}, redirect: "manual", keepalive: outlives,
             });
             text = await answer.text();
         } catch {
@@ -34,7 +37,7 @@
             return {kind: "refused"};
         }
         body.set(TOKEN, token);
-        return send(url, body, true);
+        return send(url, body, {outlives, isAgain: true});
     }
 
     async function freshToken() {

@@ -97,7 +97,7 @@
         if (isHere || (isCard(dealt) && answered.slice(answeredBefore).includes(dealt.dataset.id))) {
             // Skipped, or taken back, after this was asked for, and so the first that was free.
             if (!isHere) {
-                await send(desk.dataset.releaseUrl, fields({ids: dealt.dataset.ids}));
+                await send(desk.dataset.releaseUrl, fields({ids: dealt.dataset.ids}), {outlives: true});
             }
             isClaiming = false;
             fill();
@@ -151,7 +151,7 @@
         }
         isSending = true;
         while (outbox.length) {
-            const answer = await send(outbox[0].url, outbox[0].body);
+            const answer = await send(outbox[0].url, outbox[0].body, {outlives: true});
             const isTaken = answer.kind === "done" || answer.kind === "returned";
             const entries = isTaken ? [outbox.shift()] : outbox.splice(0);
             if (answer.kind !== "done") {
