@@ -22,6 +22,9 @@ from tests.rest.schema import SPECTACULAR, generate
 
 pytestmark = pytest.mark.urls("tests.rest.urls")
 
+# The name of no record.
+NOBODY = "0f7e2b1c-5d43-4c6a-9a8b-7c6d5e4f3a2b"
+
 
 def test_command_has_nothing_to_warn_of(settings, tmp_path):
     settings.REST_FRAMEWORK = SPECTACULAR
@@ -47,6 +50,24 @@ def test_every_answer_is_described():
             assert "404" in problems or "{" not in address
             assert all(answer["content"].keys() == {"application/problem+json"} for answer in problems.values())
             assert operation.get("security", []) == ([] if is_public else [{"cookieAuth": []}])
+
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+@pytest.mark.django_db
+def test_method_that_is_not_described_is_not_allowed(anna):
+    """So no operation has a 405 among its answers: a method that has one would be described as one that there is."""
+    for address, described in generate()["paths"].items():
+        allowed = {*described, *(["head"] if "get" in described else [])}
+        assert not any("405" in operation["responses"] for operation in described.values())
+        place = address.format(public_id=NOBODY, batch=NOBODY, token="unknown")
+        for method in METHODS:
+            answer = getattr(anna.client, method)(place)
+            assert (answer.status_code == 405) == (method not in allowed), (method, place)
+            if answer.status_code == 405:
+                assert {word.strip().lower() for word in answer["Allow"].split(",")} == allowed
+                assert answer["Content-Type"] == "application/problem+json"
 
 
 class Colour(models.TextChoices):
