@@ -16,11 +16,6 @@ SECONDS = 120
 SITE = {
     "gallery/__init__.py": "",
     "gallery/tests/__init__.py": "",
-    "urls.py": """
-from django.urls import include, path
-
-urlpatterns = [path("imgmod/", include("django_imgmod.urls"))]
-""",
     "settings.py": """
 SECRET_KEY = "site"
 USE_TZ = True
