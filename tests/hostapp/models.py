@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
 from django.core.files.storage import FileSystemStorage
 from django.db import models
 
@@ -145,6 +146,16 @@ class OwnedPhoto(models.Model):
     album = models.ForeignKey(Album, models.DO_NOTHING, null=True, blank=True, db_constraint=False)
     editor = models.ForeignKey(**of_a_user, null=True, blank=True, to_field="username", related_name="+")
     image = models.ImageField(upload_to="owned", blank=True)
+
+
+class AttachedPhoto(models.Model):
+    """Belongs to an object of any model, whatever its key is."""
+
+    content_type = models.ForeignKey("contenttypes.ContentType", models.CASCADE, db_constraint=False)
+    object_id = models.CharField(max_length=100)
+    attached_to = GenericForeignKey()
+    title = models.CharField(max_length=100, blank=True)
+    image = models.ImageField(upload_to="attached")
 
 
 class Profile(models.Model):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.contenttypes.admin import GenericStackedInline, GenericTabularInline
 
 from django_imgmod.admin import ModeratedImageAdminMixin, ModerationRecordAdmin, ModerationStatusFilter
 from django_imgmod.models import ModerationRecord
 from tests.hostapp.models import (
     Album,
+    AttachedPhoto,
+    Note,
     NullablePhoto,
     OwnedPhoto,
     PairOfPhotos,
@@ -32,12 +35,29 @@ class PortraitInline(admin.StackedInline):
     model = UuidPortrait
 
 
+class AttachedPhotoInline(GenericTabularInline):
+    model = AttachedPhoto
+    fields = ("title", "image")
+    extra = 1
+
+
+class StackedAttachedPhotoInline(GenericStackedInline):
+    model = AttachedPhoto
+    extra = 1
+
+
 class AlbumAdmin(admin.ModelAdmin):
     inlines = [OwnedPhotoInline]
 
 
+class NoteAdmin(admin.ModelAdmin):
+    """Of objects without a picture of their own, to which pictures are attached."""
+
+    inlines = [AttachedPhotoInline]
+
+
 class UuidPhotoAdmin(admin.ModelAdmin):
-    inlines = [PortraitInline]
+    inlines = [PortraitInline, StackedAttachedPhotoInline]
 
 
 class ListedAdmin(admin.ModelAdmin):
@@ -47,6 +67,7 @@ class ListedAdmin(admin.ModelAdmin):
 PLAIN: dict[Any, Any] = {
     **dict.fromkeys((Photo, PhotoProxy, PanoramaPhoto, StringPhoto, PairOfPhotos, NullablePhoto), ListedAdmin),
     Album: AlbumAdmin,
+    Note: NoteAdmin,
     UuidPhoto: UuidPhotoAdmin,
 }
 

@@ -14,15 +14,19 @@ from django_imgmod.choices import RiskLevel
 from tests.e2e.moderating import detected, uploaded
 from tests.e2e.site import served
 
+from .editors import register, upload_pictures
+
 COUNT = 6
 
 
 def serve() -> None:
     """Write the URL and a moderator's session as a line of JSON; serve until the input ends."""
+    register()
     call_command("migrate", run_syncdb=True, verbosity=0)
     for number in range(COUNT):
         level = RiskLevel.LOW if number < COUNT // 2 else RiskLevel.MEDIUM
         uploaded(number, detected("sexual_nudity", risk_level=level), risk_level=level)
+    upload_pictures()
     client = Client()
     client.force_login(User.objects.create_superuser("moderator"))
     with served() as url:
