@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from .browsing import DARK, Browsing, assert_accessible, take_screenshot
 from .moderating import DESK, GRID, STATISTICS, card, heading, press, start
-from .themed import themed
+from .themed.fixtures import browsing, theme
 
-
-@pytest.fixture(params=["unfold", "jazzmin"])
-def theme(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def browsing(chromium: Browser, theme: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Browsing]:
-    with themed(theme, tmp_path) as (url, session):
-        browsing = Browsing(chromium, url, request.node.name, session=session)
-        yield browsing
-        browsing.close()
-    # What a theme's own files complain of is the theme's affair.
-    ours = [complaint for complaint in browsing.complaints if "raised" in complaint or "django_imgmod" in complaint]
-    assert not ours, "\n".join(ours)
+__all__ = ["browsing", "theme"]
 
 
 def test_works(browsing: Browsing, theme: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .browsing import DARK, PHONE, REDUCED_MOTION, Browsing, assert_accessible, take_screenshot
-from .themed import themed
+from .themed.fixtures import browsing, theme
+
+__all__ = ["browsing", "theme"]
 
 ALBUM: Final = "/admin/hostapp/album/1/change/"
 PAIRS: Final = "/admin/hostapp/pairofphotos/"
@@ -29,22 +28,6 @@ BRIGHTNESS: Final = """(element) => {
     canvas.fillRect(0, 0, 1, 1);
     return canvas.getImageData(0, 0, 1, 1).data.slice(0, 3).reduce((sum, one) => sum + one) / 3;
 }"""
-
-
-@pytest.fixture(params=["unfold", "jazzmin"])
-def theme(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def browsing(chromium: Browser, theme: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Browsing]:
-    with themed(theme, tmp_path) as (url, session):
-        browsing = Browsing(chromium, url, request.node.name, session=session)
-        yield browsing
-        browsing.close()
-    # What a theme's own files complain of is the theme's affair.
-    ours = [complaint for complaint in browsing.complaints if "raised" in complaint or "django_imgmod" in complaint]
-    assert not ours, "\n".join(ours)
 
 
 def panel(page: Page, field: str) -> Locator:
