@@ -166,8 +166,9 @@ def test_panels_go_on_asking_through_errors_but_not_for_ever(
         page.clock.run_for(30_000)
         page.wait_for_timeout(200 if quiet else 20)
         quiet = quiet + 1 if len(asked) == count else 0
-    # Half an hour of every 30 seconds, and a few more at the beginning.
-    assert 60 < len(asked) < 70
+    # Half an hour of every 30 seconds, and a few more at the beginning. An answer that is slow costs a turn: that clock
+    # does not wait for it.
+    assert 50 < len(asked) < 70
 
 
 @pytest.mark.parametrize("looks", [(), (PLAIN,)], ids=["script", "plain"])
