@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import socket
 import socketserver
@@ -35,6 +36,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from .arrivals import TimedReader
 from .behaviours import BEHAVIOURS, Reply, Rule
 
 HOST = "127.0.0.1"
@@ -51,7 +53,7 @@ class Entry(NamedTuple):
     """A request that arrived."""
 
     at: float
-    """On the monotonic clock, which all processes of this machine share."""
+    """When it arrived, whenever it was read, on the monotonic clock, which all processes of this machine share."""
     path: str
     """The first part alone: ``submit``, ``result``, ``feedback``, ``echo``."""
     data_id: str
@@ -150,7 +152,7 @@ class FaultServer:
         with self._lock:
             return Counter(self._counts[path, column])
 
-    def arrive(self, path: str, data_id: str, sha256: str, connection: int) -> tuple[Rule, float]:
+    def arrive(self, path: str, data_id: str, sha256: str, connection: int, arrived_at: float) -> tuple[Rule, float]:
         """Note a request; return the rule that strikes it and the latency on top."""
         with self._lock:
             now = time.monotonic()
@@ -159,7 +161,7 @@ class FaultServer:
             while arrivals[0] <= now - 1:
                 arrivals.popleft()
             rule, latency = self._choose(path, now, len(arrivals))
-            entry = Entry(now, path, data_id, sha256, connection, rule.name)
+            entry = Entry(arrived_at, path, data_id, sha256, connection, rule.name)
             self._log.append(entry)
             if rule.per_second is not None:
                 self.violations.append(entry)
@@ -247,6 +249,16 @@ class Handler(BaseHTTPRequestHandler):
     def faults(self) -> FaultServer:
         return self.server.faults
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.reader = TimedReader(self.connection)
+        self.rfile = io.BufferedReader(self.reader)
+
+    def parse_request(self) -> bool:
+        self.arrived_at = self.reader.arrived_at
+        return super().parse_request()
+
     def do_GET(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         parts = urlsplit(self.path)
@@ -260,7 +272,7 @@ class Handler(BaseHTTPRequestHandler):
             data_id, sha256 = self.faults.submission(self.argument)
         else:
             data_id, sha256 = str(self.fields.get("data_id", "")), str(self.fields.get("sha256", ""))
-        rule, latency = self.faults.arrive(self.endpoint, data_id, sha256, self.client_address[1])
+        rule, latency = self.faults.arrive(self.endpoint, data_id, sha256, self.client_address[1], self.arrived_at)
         if latency:
             self.wait(latency)
         BEHAVIOURS[rule.name](self, rule)
