@@ -42,6 +42,8 @@ class AlibabaOptions:
             if not isinstance(value, bool if is_switch else str):
                 words = "True or False" if is_switch else "text"
                 raise self._wrong(option.name, f"must be {words}, not {type(value).__name__}")
+        # It is copied from a web page, and signs nothing with a line break behind it.
+        object.__setattr__(self, "uid", self.uid.strip())
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise self._wrong(name, f"must be one of {', '.join(choices)}, not {getattr(self, name)!r}")

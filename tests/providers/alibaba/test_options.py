@@ -57,6 +57,11 @@ def test_that_are_wrong_are_named(provider: Any, options: dict[str, Any], words:
 
 
 @BOTH
+def test_uid_may_have_been_copied_with_its_line_break(provider: Any):
+    assert provider("cloud", uid=" 1234567890123456\n").options.uid == "1234567890123456"
+
+
+@BOTH
 def test_sm3_is_refused_in_words_where_this_python_lacks_it(provider: Any, monkeypatch: pytest.MonkeyPatch):
     def new(name: str, *args: Any) -> Any:
         raise ValueError(f"unsupported hash type {name}")
