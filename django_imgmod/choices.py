@@ -140,6 +140,9 @@ class Discrepancy(models.TextChoices):
     FILE_MISSING = "file_missing", _("Record without its file")
     """The file is not in the storage any more."""
 
+    GONE = "gone", _("File that is still not there")
+    """The row names a file that had a record before it went, and is not back: a person must clear or replace it."""
+
     OVERWRITTEN = "overwritten", _("Other bytes")
     """Other bytes lie under the name than those that were judged."""
 

@@ -7,13 +7,13 @@ What is found is mended at once, and mending it again does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django.db.models import Q
 
-from ..choices import Discrepancy
+from ..choices import Discrepancy, Status
 from ..models import ModerationRecord, ModerationRecordQuerySet
 from ..registry import WatchedField
 from .intake import Target, confirm, reopen
@@ -41,11 +41,11 @@ def reconcile(
 
     ``using`` is the database of the rows. Unless ``is_dry``, what is found is mended: a file without a record gets one
     and is judged as the dispatcher sees fit, a record without an object is superseded, overwritten bytes are judged
-    anew. Only with ``is_rehashing`` are the files read. Raises what the databases and the storage raise; what was
-    mended before stays mended.
+    anew. A file that is still gone is for a person to mend. Only with ``is_rehashing`` are the files read. Raises what
+    the databases and the storage raise; what was mended before stays mended.
     """
     for finding in _findings(Walk.through(watched, using=using, batch=batch), is_rehashing=is_rehashing):
-        if not is_dry:
+        if not is_dry and finding.discrepancy != Discrepancy.GONE:
             (reopen if finding.discrepancy in _OF_BYTES else confirm)(finding.target)
         yield finding
 
@@ -69,19 +69,22 @@ def reconcile_slice(
     """
     Compare and mend the next ``walk.batch`` rows or records after ``position``, but for rows that ``is_old`` spares.
 
-    Only rows that have never had a record can be. Reads no file. Raises as ``reconcile``.
+    Only rows that have never had a record can be. Left alone as well are rows whose file is still not there: each look
+    at them would leave a record. Reads no file. Raises as ``reconcile``.
     """
     batch: Sequence[Row] | Sequence[ModerationRecord]
     if phase == 0:
         after = Q(pk__gt=walk.pk_of(position)) if position else Q()
         batch = next(walk.rows(after), [])
         findings = list(_without_their_record(walk, batch))
-        old = {finding.target.key for finding in _never_recorded(walk, findings) if is_old(finding)}
+        earlier = _earlier_names(walk, findings)
+        old = {each.target.key for each in findings if each.target.object_id not in earlier and is_old(each)}
+        spared = old | _still_gone(walk, findings, earlier)
     else:
         after = Q(pk__gt=position) if position else Q()
         batch = next(batches(_records(walk).filter(after), walk.batch), [])
-        findings, old = list(_without_their_object(walk, batch)), set()
-    found = [finding for finding in findings if finding.target.key not in old]
+        findings, old, spared = list(_without_their_object(walk, batch)), set(), set()
+    found = [finding for finding in findings if finding.target.key not in spared]
     for finding in found:
         confirm(finding.target)
     if len(batch) < walk.batch:
@@ -89,17 +92,46 @@ def reconcile_slice(
     return Slice(len(found), len(old), phase, str(batch[-1].pk))
 
 
-def _never_recorded(walk: Walk, findings: Sequence[Finding]) -> list[Finding]:
-    """Return those about rows that have no record, not even a superseded one."""
+def _earlier_names(walk: Walk, findings: Sequence[Finding]) -> dict[str, set[str]]:
+    """
+    Return the files that the superseded records of these rows are of, by object; none for a row with a current record.
+
+    Rows that have never had a record are not in it.
+    """
+    if not findings:
+        return {}
+    names: dict[str, set[str]] = {}
+    current = set()
     object_ids = [finding.target.object_id for finding in findings]
-    records = walk.records().for_images(walk.watched.model, object_ids, walk.watched.name) if findings else None
-    known = set(records.values_list("object_id", flat=True)) if records is not None else set()
-    return [finding for finding in findings if finding.target.object_id not in known]
+    records = walk.records().for_images(walk.watched.model, object_ids, walk.watched.name)
+    for object_id, file_name, status in records.order_by().values_list("object_id", "file_name", "status").distinct():
+        names.setdefault(object_id, set()).add(file_name)
+        if status != Status.SUPERSEDED:
+            current.add(object_id)
+    return {object_id: set() if object_id in current else names[object_id] for object_id in names}
+
+
+def _still_gone(walk: Walk, findings: Sequence[Finding], earlier: Mapping[str, Collection[str]]) -> set[str]:
+    """Return the keys of rows without a current record whose file had one before, and is not in the storage."""
+    storage = walk.watched.field.storage
+    gone = set()
+    for finding in findings:
+        if finding.file_name not in earlier.get(finding.target.object_id, ()):
+            continue
+        try:
+            if not storage.exists(finding.file_name):
+                gone.add(finding.target.key)
+        except Exception:  # noqa: BLE001 - whatever a storage raises; the record that is opened will say it
+            break
+    return gone
 
 
 def _findings(walk: Walk, *, is_rehashing: bool) -> Iterator[Finding]:
     for rows in walk.rows():
-        yield from _without_their_record(walk, rows)
+        findings = list(_without_their_record(walk, rows))
+        gone = _still_gone(walk, findings, _earlier_names(walk, findings))
+        for finding in findings:
+            yield replace(finding, discrepancy=Discrepancy.GONE) if finding.target.key in gone else finding
     for records in batches(_records(walk), walk.batch):
         yield from _without_their_object(walk, records)
     if is_rehashing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -15,6 +16,7 @@ from django_imgmod.models import ModerationRecord, ReconcilePass
 from django_imgmod.registry import watched_fields
 from django_imgmod.services import passes
 from django_imgmod.services.passes import take_due_slices
+from django_imgmod.services.submission import work
 from tests.hostapp.models import Photo, StringPhoto, UuidPhoto
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -81,6 +83,43 @@ def test_goes_on_where_the_slice_before_ended(picture, monkeypatch, compare_only
     # Two of two rows and one of one, then as many records.
     assert finish_pass() == 6
     assert ModerationRecord.objects.count() == 5
+
+
+class TestFilesThatAreGone:
+    """Each look at them leaves a superseded record: at one every ten minutes, 144 a day and picture."""
+
+    @pytest.fixture
+    def gone(self, picture) -> Photo:
+        photo = Photo.objects.create(image=picture())
+        Path(photo.image.path).unlink()
+        work(ModerationRecord.objects.get().public_id, using="default")
+        assert ModerationRecord.objects.get().status == Status.SUPERSEDED
+        return photo
+
+    def test_are_left_alone_from_then_on(self, gone):
+        finish_pass()
+        assert ReconcilePass.objects.get().found_count == 0
+        assert ModerationRecord.objects.count() == 1
+
+    def test_are_judged_once_they_are_back(self, gone, picture):
+        gone.image.storage.save(gone.image.name, picture())
+        finish_pass()
+        assert ModerationRecord.objects.current().get().file_name == gone.image.name
+
+    def test_do_not_keep_the_record_of_another_file_current(self, gone, picture):
+        missing = gone.image.name
+        gone.image.save("other.png", picture(2))
+        Photo.objects.filter(pk=gone.pk).update(image=missing)
+        finish_pass()
+        assert ModerationRecord.objects.current().get().file_name == missing
+
+    def test_storage_that_does_not_answer_has_not_lost_them(self, gone, monkeypatch):
+        def fail(name):
+            raise OSError("The storage is away.")
+
+        monkeypatch.setattr(Photo._meta.get_field("image").storage, "exists", fail)
+        finish_pass()
+        assert ModerationRecord.objects.current().get().status == Status.PENDING
 
 
 def test_rests_for_the_period_when_it_is_through():

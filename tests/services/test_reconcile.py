@@ -48,6 +48,22 @@ def test_everything_agrees(picture):
     assert rows() == before
 
 
+def test_file_that_is_still_gone_is_told_and_left_to_a_person(picture):
+    photo = Photo.objects.create(image=picture())
+    Path(photo.image.path).unlink()
+    assert run("--rehash")[-1] == "mended: 1 file_missing"
+    before = rows()
+    told = [
+        f"gone           hostapp.Photo.image of '{photo.pk}': '{photo.image.name}'",
+        "1 of the files are still not there: clear or replace them.",
+    ]
+    assert run() == [*told, "mended: nothing"]
+    assert run("--dry-run") == [*told, "found: nothing"]
+    assert rows() == before
+    photo.image.storage.save(photo.image.name, picture())
+    assert run()[-1] == "mended: 1 unrecorded"
+
+
 def test_what_was_written_past_the_signals_is_judged(picture):
     storage = Photo._meta.get_field("image").storage
     names = [storage.save(f"photos/{number}.png", picture(number)) for number in range(5)]

@@ -42,9 +42,13 @@ class Command(BaseCommand):
                 total[finding.discrepancy] += 1
                 if options["verbosity"] > 0:
                     self._write(finding)
+        gone_count = total.pop(Discrepancy.GONE, 0)
+        if gone_count:
+            self.stdout.write(f"{gone_count:,} of the files are still not there: clear or replace them.")
         verb = "found" if options["dry_run"] else "mended"
         counts = ", ".join(f"{total[discrepancy]} {discrepancy}" for discrepancy in Discrepancy if total[discrepancy])
-        self.stdout.write(self.style.SUCCESS(f"{verb}: {counts or 'nothing, everything agrees'}"))
+        nothing = "nothing" if gone_count else "nothing, everything agrees"
+        self.stdout.write(self.style.SUCCESS(f"{verb}: {counts or nothing}"))
 
     def _write(self, finding: Finding) -> None:
         # repr(): names and keys are untrusted, and this is a terminal.
