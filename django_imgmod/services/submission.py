@@ -249,10 +249,14 @@ def _poll(records: Sequence[ModerationRecord], patience: float) -> None:
 
 
 def _take_answer(record: ModerationRecord, verdict: Verdict | None) -> None:
-    age = claimed_at(record) - (record.submitted_at or record.created_at)
+    now = claimed_at(record)
+    age = now - (record.submitted_at or record.created_at)
+    # The first answer after an outage is not the last word, however long that was: the provider may just be at work
+    # again. Of most records an outage leaves nothing behind but that nobody asked: the circuit or the site was away.
+    is_late = bool(record.error_code) or (record.due_at is not None and now - record.due_at > MAX_POLL_INTERVAL)
     if verdict is not None:
         apply_verdict(record, verdict)
-    elif age >= MAX_WAIT and not record.error_code:
+    elif age >= MAX_WAIT and not is_late:
         give_up(
             record,
             error_code=ErrorCode.UNAVAILABLE,
@@ -260,8 +264,7 @@ def _take_answer(record: ModerationRecord, verdict: Verdict | None) -> None:
         )
     else:
         pause = min(max(age / 10, POLL_INTERVAL), MAX_POLL_INTERVAL)
-        # Asking in vain is no failure: only failures in a row use up the budget. Nor is the first answer after an
-        # outage the last word, however long that was: the provider may just be at work again.
+        # Asking in vain is no failure: only failures in a row use up the budget.
         _postpone(record, pause, attempt_count=0, error_code="", error_message="")
 
 
@@ -309,7 +312,7 @@ def _fail(
 def _postpone(record: ModerationRecord, delay: timedelta, **changes: Any) -> None:
     """Give the lease back and name the time of the next attempt."""
     held = ModerationRecord.objects.using(record._state.db).filter(
-        pk=record.pk, status=record.status, version=record.version, lease_owner=record.lease_owner
+        pk=record.pk, version=record.version, lease_owner=record.lease_owner
     )
     changes = storable(changes)
     if held.update(due_at=DatabaseNow() + delay, lease_until=None, lease_owner="", **changes):

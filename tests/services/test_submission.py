@@ -533,6 +533,20 @@ class TestAsynchronousProvider:
         list(sweep())
         assert (latest().status, latest().error_code) == (Status.IN_REVIEW, ErrorCode.UNAVAILABLE)
 
+    def test_first_answer_after_days_without_asking_is_not_the_last(self, upload, settings, monkeypatch):
+        use_asynchronous_provider(settings)
+        monkeypatch.setattr(DummyProvider, "fetch", lambda self, reference: None)
+        record = upload()
+        now = timezone.now()
+        ModerationRecord.objects.update(
+            submitted_at=now - submission.MAX_WAIT - timedelta(hours=1), due_at=now - timedelta(hours=1)
+        )
+        list(sweep())
+        assert (latest().status, latest().error_code) == (Status.SUBMITTED, "")
+        make_due(record)
+        list(sweep())
+        assert (latest().status, latest().error_code) == (Status.IN_REVIEW, ErrorCode.UNAVAILABLE)
+
     def test_error_while_asking(self, upload, settings):
         use_asynchronous_provider(settings)
         dummy().script(ProviderUnavailable("down"))

@@ -139,6 +139,10 @@ def test_second_generation_until_three_days_have_passed(use, service, picture):
     assert ModerationRecord.objects.get().status == Status.SUBMITTED
     fast_forward(2 * HOUR)
     list(sweep())
+    # Nobody asked when it was time to: as after an outage, it is asked once more.
+    assert ModerationRecord.objects.get().status == Status.SUBMITTED
+    fast_forward(HOUR / 4 + 1)
+    list(sweep())
     record = ModerationRecord.objects.get()
     assert (record.status, record.error_code) == (Status.IN_REVIEW, ErrorCode.UNAVAILABLE)
     assert "no verdict in 3 days" in record.error_message
