@@ -28,6 +28,10 @@ class Status(models.TextChoices):
     """The image was replaced, cleared or deleted: evidence of something that is no longer there."""
 
 
+UNDECIDED: Final = (Status.PENDING, Status.SUBMITTED)
+"""The statuses from which a verdict may still move a record."""
+
+
 class RiskLevel(models.TextChoices):
     """How grave a provider thinks it is."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import cache
 from io import StringIO
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_imgmod.choices import Status
 from django_imgmod.models import ModerationRecord
+from django_imgmod.services import intake
 from django_imgmod.shortcuts import image_record, is_image_visible
 
 from .hostapp.models import (
@@ -300,6 +302,24 @@ class TestManyKindsOfModels:
         Note.objects.bulk_create([Note(text="a"), Note(text="b")])
         with django_assert_num_queries(1):
             Note.objects.all().delete()
+
+    def test_base_manager_that_answers_by_the_tenant(self, picture, monkeypatch, django_capture_on_commit_callbacks):
+        tenant = ["a"]
+
+        class OfTenant(models.Manager):
+            def get_queryset(self) -> models.QuerySet[Any]:
+                return super().get_queryset().filter(title=tenant[0])
+
+        manager = OfTenant()
+        manager.model, manager.name = Photo, "of_tenant"
+        monkeypatch.setattr(Photo._meta, "base_manager", manager)
+        # As if nothing had been saved before.
+        monkeypatch.setattr(intake, "_find_name_always", cache(intake._find_name))
+        for title in ("a", "b", "a"):
+            tenant[0] = title
+            with django_capture_on_commit_callbacks(execute=True):
+                photo = Photo.objects.create(title=title, image=picture())
+            assert history(photo) == [(photo.image.name, True)]
 
 
 class TestPastTheSignals:

@@ -15,7 +15,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import ErrorCode, Lane, RiskLevel, Status
+from ..choices import UNDECIDED, ErrorCode, Lane, RiskLevel, Status
 from ..clock import DatabaseNow
 from ..conf import MAX_KEY_LENGTH, MAX_NAME_LENGTH
 from .fields import DigestField
@@ -297,7 +297,7 @@ class ModerationRecord(models.Model):
     @property
     def is_open(self) -> bool:
         """Whether a verdict may still move it."""
-        return self.status in (Status.PENDING, Status.SUBMITTED)
+        return self.status in UNDECIDED
 
 
 class DetectedLabelQuerySet(models.QuerySet["DetectedLabel"]):

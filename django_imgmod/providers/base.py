@@ -55,6 +55,7 @@ class BaseProvider(ABC):
     """
 
     _next_turn: Callable[[float | None], None] | None = None
+    _before_sending: Callable[[], None] | None = None
 
     def __init__(self, alias: str, *, qps: Any = None, feedback_provider: Any = None, **options: object) -> None:
         if options:
@@ -92,13 +93,19 @@ class BaseProvider(ABC):
             self._next_turn(at_most)
 
     @contextmanager
-    def given_turns(self, next_turn: Callable[[float | None], None]) -> Iterator[None]:
-        """Let ``wait_for_turn`` wait by a function of the services, which is given ``at_most``."""
-        self._next_turn = next_turn
+    def given_turns(
+        self, next_turn: Callable[[float | None], None], before_sending: Callable[[], None]
+    ) -> Iterator[None]:
+        """
+        Let ``wait_for_turn`` wait by a function of the services, which is given ``at_most``.
+
+        The other one, called as late as may be before a request leaves, sees to it that its turn is not over.
+        """
+        self._next_turn, self._before_sending = next_turn, before_sending
         try:
             yield
         finally:
-            self._next_turn = None
+            self._next_turn = self._before_sending = None
 
     @property
     def knows_canaries(self) -> bool:

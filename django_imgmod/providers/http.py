@@ -110,7 +110,7 @@ class HttpProvider(BaseProvider):
         parts = {"params": params, "headers": headers, "data": data, "json": json, "files": files}
         ends_at = time.monotonic() + self.deadline
         try:
-            with exchange(ends_at):
+            with exchange(ends_at, before=self._before_sending):
                 status, answer_headers, body = self._exchange(method, url, parts)
         except (OSError, exceptions.HTTPError) as error:
             failure = self._failure(url, error, is_over=time.monotonic() >= ends_at)

@@ -15,7 +15,7 @@ import math
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -31,6 +31,8 @@ from urllib3.util import Timeout
 from django_imgmod import __version__
 
 _ends_at: Final[ContextVar[float]] = ContextVar("django_imgmod_exchange_ends_at")
+# What is to be called once, as late as may be before the first byte leaves.
+_before: Final[ContextVar[Callable[[], None] | None]] = ContextVar("django_imgmod_exchange_before", default=None)
 
 
 _HEADERS: Final[Mapping[str, str]] = {
@@ -45,12 +47,17 @@ _READY_URL: Final = re.compile(
 
 
 @contextmanager
-def exchange(ends_at: float) -> Iterator[None]:
-    """Let a ``Session`` send and receive until then on the monotonic clock; ``TimeoutError`` after."""
-    token = _ends_at.set(ends_at)
+def exchange(ends_at: float, *, before: Callable[[], None] | None = None) -> Iterator[None]:
+    """
+    Let a ``Session`` send and receive until then on the monotonic clock; ``TimeoutError`` after.
+
+    ``before`` is called once, when the connection is there and nothing has been sent.
+    """
+    token, token_before = _ends_at.set(ends_at), _before.set(before)
     try:
         yield
     finally:
+        _before.reset(token_before)
         _ends_at.reset(token)
 
 
@@ -212,9 +219,13 @@ class _TimedConnection(_Connection):
     response_class = _Response
 
     def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if (before := _before.get()) is not None:
+            _before.set(None)
+            before()
         # urllib3 would give a whole picture no longer than a connection may take.
-        if self.sock is not None:
-            self.sock.settimeout(_time_left())
+        self.sock.settimeout(_time_left())
         super().send(data)
 
 

@@ -21,11 +21,12 @@ from typing import Any, Final
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Expression, F, QuerySet
+from django.db.models import BooleanField, Expression, F, QuerySet
+from django.db.models.expressions import RawSQL
 
 from ..clock import DatabaseNow, now_sql
 from ..models import ModerationRecord
-from .prepared import Parameter, Prepared, Statement
+from .prepared import Prepared, Statement, parameters
 from .unhurried import unhurried
 
 LEASE: Final = timedelta(minutes=5)
@@ -79,12 +80,13 @@ def begin(record: ModerationRecord) -> bool:
 
 
 def _begin(using: str) -> Statement:
-    of_ours = {name: Parameter(ModerationRecord, name) for name in ("id", "lease_owner", "version")}
+    of_ours = parameters(ModerationRecord, "id", "lease_owner", "version")
     changes = {"lease_until": DatabaseNow() + LEASE, "attempt_count": F("attempt_count") + 1}
-    return ModerationRecord.objects.using(using).filter(**of_ours), changes
+    at_once = RawSQL(unhurried(connections[using]), [], output_field=BooleanField())  # noqa: S611 - SQL of our own
+    return ModerationRecord.objects.using(using).filter(at_once, **of_ours), changes
 
 
-_BEGIN: Final = Prepared(_begin)
+_BEGIN: Final = Prepared(_begin, has_time=True)
 
 
 def give_back(records: Sequence[ModerationRecord]) -> None:
@@ -141,7 +143,7 @@ class _Statement:
 
 
 def _claim_in_one_statement(provider: str, connection: BaseDatabaseWrapper, limit: int) -> list[ModerationRecord]:
-    # Nothing is done before ``begin``, whose commit does wait for the disk, for that of the claim as well.
+    # Nobody is asked about a picture before ``begin_submission``, whose commit does wait for the disk, for this, too.
     statement = _statement(connection.alias, limit, unhurried(connection))
     with connection.cursor() as cursor:
         cursor.execute(statement.sql, [_owner(), LEASE.total_seconds(), provider])
@@ -160,7 +162,7 @@ def _statement(using: str, limit: int, condition: str) -> _Statement:
     # written into the statement: prepared for any limit, PostgreSQL takes it for large and plans anew at each claim.
     sql = f"""
         UPDATE {table} SET lease_owner = %s, lease_until = {now} + make_interval(secs => %s)
-        WHERE {condition}id = ANY (ARRAY (
+        WHERE {condition} AND id = ANY (ARRAY (
             SELECT id FROM {table}
             WHERE provider = %s AND due_at <= {now} AND (lease_until IS NULL OR lease_until <= {now})
             ORDER BY due_at LIMIT {limit:d} FOR UPDATE SKIP LOCKED

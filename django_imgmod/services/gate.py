@@ -34,13 +34,13 @@ def calling(provider: str, *, patience: float = 0) -> Iterator[None]:
     caller. Must not be entered inside a transaction: nobody else would see what was agreed.
     """
     deadline = time.monotonic() + patience
-    reading = wait_for_turn(provider, patience)
+    reading, slots = wait_for_turn(provider, patience)
     if reading.is_held:
         raise left_alone(reading)
     if not reading.is_closed:
         become_probe(reading)
     try:
-        with giving_turns(provider, deadline):
+        with giving_turns(provider, deadline, slots):
             yield
     except _OUTAGES as error:
         failed(reading, error)

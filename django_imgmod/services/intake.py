@@ -11,6 +11,7 @@ import copy
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from django.contrib.contenttypes.models import ContentType
@@ -18,13 +19,14 @@ from django.db import models, router, transaction
 from django.db.models import Case, F, When
 from django.utils import timezone
 
-from ..choices import Status
+from ..choices import UNDECIDED, Status
 from ..models import ModerationRecord, current_key
 from ..registry import WatchedField
 from ..signals import work_due
 from ..uploaders import NOT_IN_MEMORY
 from .deadlocks import repeat
 from .insertion import insert_unless_current
+from .prepared import Prepared, Statement, parameters
 from .transitions import NOT_IN_REVIEW
 
 # Each look but the first follows a save of the same row by another process. A row that never comes to rest is left to
@@ -123,18 +125,40 @@ def confirm(target: Target) -> None:
     """
     for _ in range(MAX_LOOKS):
         stored = _stored_name(target)
-        record = _current_records([target]).get(target.key)
-        if (record.file_name if record else "") == stored:
-            if record and record.is_open:
-                work_due.send(ModerationRecord, public_id=record.public_id, using=target.record_db)
+        file_name, public_id, status = _FIND_CURRENT.first(target.record_db, current_key=target.key) or ("", None, "")
+        if file_name == stored:
+            if status in UNDECIDED:
+                work_due.send(ModerationRecord, public_id=public_id, using=target.record_db)
             return
         _write(target, stored)
 
 
+def _find_current(using: str) -> Statement:
+    current = ModerationRecord.objects.using(using).filter(**parameters(ModerationRecord, "current_key"))
+    return current.values_list("file_name", "public_id", "status"), {}
+
+
+_FIND_CURRENT: Final = Prepared(_find_current)
+
+
 def _stored_name(target: Target) -> str:
     """Return the file name that the row has now, empty where there is no row."""
-    rows = target.watched.model._base_manager.using(target.object_db).filter(pk=target.pk)
-    return rows.values_list(target.watched.name, flat=True).first() or ""
+    model, name = target.watched.model, target.watched.name
+    # A manager of the site's own may answer another way each time.
+    find = _find_name_always if type(model._base_manager) is models.Manager else _find_name
+    row = find(model, name).first(target.object_db, **{model._meta.pk.name: target.pk})
+    return row[0] or "" if row else ""
+
+
+def _find_name(model: type[models.Model], name: str) -> Prepared:
+    def build(using: str) -> Statement:
+        rows = model._base_manager.using(using).filter(**parameters(model, model._meta.pk.name))
+        return rows.values_list(name), {}
+
+    return Prepared(build)
+
+
+_find_name_always: Final = cache(_find_name)
 
 
 def _confirm_on_commit(target: Target) -> None:

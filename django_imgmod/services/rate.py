@@ -17,9 +17,8 @@ from ..providers import providers
 from .provider_states import NotAdmitted, Reading, ensure_state, read_state, states_of, wish_of
 from .slots import Line, Slot, seconds_until_free, take
 
-# In seconds. The least and the most that may lie between the moment at which a call is said to begin and its begin.
-MIN_MARGIN: Final = 0.002
-MAX_MARGIN: Final = 1.0
+# In seconds. How much later than it is written down a call begins that is late for its turn, if the database is quick.
+MARGIN: Final = 0.005
 # In seconds, between two looks at slots that are all taken.
 MIN_PAUSE: Final = 0.01
 # In seconds. What was begun, with an upload behind it perhaps, waits at least that long for its next request's turn.
@@ -27,9 +26,9 @@ MIDWAY_PATIENCE: Final = 5.0
 SIDE: Final = " (feedback)"
 
 
-def wait_for_turn(provider: str, patience: float) -> Reading:
+def wait_for_turn(provider: str, patience: float) -> tuple[Reading, Sequence[Slot]]:
     """
-    Return when a call may begin, with what is known of the provider. The call must begin at once.
+    Return when a call may begin, with what is known of the provider and its slots. The call must begin at once.
 
     Returns at once where that is to be left alone. Where it takes turns for its requests itself, returns at once if
     the next one is near. Raises ``NotAdmitted`` where the turn is more than ``patience`` seconds away.
@@ -45,43 +44,56 @@ def wait_for_turn(provider: str, patience: float) -> Reading:
             raise _too_many(provider, max(pause, until_free))
         if qps is None:
             time.sleep(pause)
-    return reading
+    return reading, []
 
 
 @contextmanager
-def giving_turns(provider: str, deadline: float) -> Iterator[None]:
+def giving_turns(provider: str, deadline: float, slots: Sequence[Slot] = ()) -> Iterator[None]:
     """
-    Give a provider that takes turns itself one before each of its requests, as long as the context lasts.
+    See to it that each request leaves at its turn, as long as the context lasts; ``slots`` are those of the first.
 
-    It waits for them until the deadline, by the monotonic clock, and at least ``MIDWAY_PATIENCE`` for each. Raises
-    ``NotAdmitted`` in the provider's own code where that is not enough.
+    A provider that takes turns itself is given one before each of its requests. Waits for them until the deadline, by
+    the monotonic clock, and at least ``MIDWAY_PATIENCE`` for each. Raises ``NotAdmitted`` in the provider's own code
+    where that is not enough.
     """
     target = providers[provider]
+    held = slots
+
+    def wait(lines: Sequence[Line]) -> Sequence[Slot]:
+        return _wait_in_lines(lines, max(deadline - time.monotonic(), MIDWAY_PATIENCE), is_begun=True)[1]
 
     def next_turn(at_most: float | None) -> None:
+        nonlocal held
         # Where only some requests have a rate, the others do not stand in line with them.
         own = [] if at_most is None else [Line(provider, at_most, SIDE)]
         lines = own if target.qps is None else [*own, Line(provider, target.qps)]
-        if lines:
-            _wait_in_lines(lines, max(deadline - time.monotonic(), MIDWAY_PATIENCE), is_begun=True)
+        held = wait(lines) if lines else []
 
-    with target.given_turns(next_turn):
+    def before_sending() -> None:
+        nonlocal held
+        # The way to here may have been long: a connection was made, or the system had others work.
+        if held and _begin(held) is None:
+            wait([slot.line for slot in held])
+        held = []
+
+    with target.given_turns(next_turn, before_sending):
         yield
 
 
-def _wait_in_lines(lines: Sequence[Line], patience: float, *, is_begun: bool = False) -> Reading:
+def _wait_in_lines(lines: Sequence[Line], patience: float, *, is_begun: bool = False) -> tuple[Reading, Sequence[Slot]]:
     """Wait for a turn in each; not where the provider is to be left alone, unless the call was begun before that."""
     deadline = time.monotonic() + patience
     while True:
-        slots = []
+        slots: list[Slot] = []
         for line in lines:
             reading, slot = _take(line, deadline, is_begun=is_begun)
             if slot is None:
-                return reading
+                return reading, []
             slots.append(slot)
         time.sleep(max(max(slot.begins_at for slot in slots) - time.monotonic(), 0))
-        if _begin(slots):
-            return reading
+        begun = _begin(slots)
+        if begun is not None:
+            return reading, begun
 
 
 def _take(line: Line, deadline: float, *, is_begun: bool) -> tuple[Reading, Slot | None]:
@@ -100,27 +112,27 @@ def _take(line: Line, deadline: float, *, is_begun: bool) -> tuple[Reading, Slot
         pause = max(seconds_until_free(line), reading.seconds_until(reading.state.next_call_at))
         if pause > patience:
             raise _too_many(line.provider, pause)
-        # Others hold what there is, and will say when it is free once they have begun.
+        # What is free later than ``take`` looks ahead is left to whoever may be late for their turn in it.
         time.sleep(min(max(pause / 2, MIN_PAUSE), patience))
 
 
-def _begin(slots: Sequence[Slot]) -> bool:
-    """Say that a call begins now; return False where it comes so late that a slot is another's."""
-    margin = _margins.get(slots[0].line.name, MIN_MARGIN)
-    held: Sequence[Slot | None] = slots
+def _begin(slots: Sequence[Slot]) -> Sequence[Slot] | None:
+    """
+    Return the slots of a call that may begin now. Where it is too late for its turn, that is said first.
+
+    None where it comes so late that one of them is another's.
+    """
+    margin = MARGIN
     while True:
         began_at = time.monotonic()
-        held = [slot and slot.begin(began_at + margin) for slot in held]
-        elapsed = time.monotonic() - began_at
-        _margins[slots[0].line.name] = min(max(2 * elapsed, MIN_MARGIN), MAX_MARGIN)
-        if None in held or elapsed <= margin:
-            return None not in held
-        # The database took so long to write it down that it is not true any more.
-        margin = 2 * elapsed
-
-
-# How long after it was said a call may begin, by line, in seconds: twice as long as the database took last time.
-_margins: Final[dict[str, float]] = {}
+        if all(began_at <= slot.latest for slot in slots):
+            return slots
+        begun = [slot.begin(began_at + margin) for slot in slots]
+        slots = [slot for slot in begun if slot is not None]
+        if len(slots) < len(begun):
+            return None
+        # The database may have taken so long to write it down that it is not true any more.
+        margin = max(margin, 2 * (time.monotonic() - began_at))
 
 
 def throttled(reading: Reading, error: ProviderThrottled) -> None:

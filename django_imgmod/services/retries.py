@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from ..choices import Lane, RiskLevel, Status
+from ..choices import UNDECIDED, Lane, RiskLevel, Status
 from ..clock import DatabaseNow
 from ..exceptions import RecordConflict
 from ..models import Decision, ModerationRecord, ModerationRecordQuerySet
@@ -33,7 +33,6 @@ from .walk import BATCH, Walk, batches_along
 
 logger = logging.getLogger("django_imgmod")
 
-_OPEN: Final = (Status.PENDING, Status.SUBMITTED)
 _ENDED: Final = (Status.IN_REVIEW, Status.BLOCKED)
 # What is read of a failed record: its answer, up to 64 KB, is not.
 _COLUMNS: Final = (
@@ -78,7 +77,7 @@ def failed(records: ModerationRecordQuerySet) -> ModerationRecordQuerySet:
     """
     decisions = Decision.objects.filter(record=OuterRef("pk"))
     has_ended = Q(status__in=_ENDED, reused_from__isnull=True, lane=Lane.FIRST) & ~Exists(decisions)
-    return records.exclude(error_code="").filter(Q(status__in=_OPEN) | has_ended)
+    return records.exclude(error_code="").filter(Q(status__in=UNDECIDED) | has_ended)
 
 
 def has_failed(record: ModerationRecord) -> bool:
@@ -174,7 +173,7 @@ def _candidates(records: ModerationRecordQuerySet, since: datetime | None) -> It
     What is tried again comes to be pending: so the pending ones are the last, and none that begins to be from now on.
     """
     began_at = timezone.now()
-    for status in (*_ENDED, *_OPEN):
+    for status in (*_ENDED, *UNDECIDED):
         # Without a risk level, unless the provider's verdict came too late.
         for risk_level in ("", *RiskLevel.values):
             alike = records.filter(status=status, risk_level=risk_level, created_at__lt=began_at)

@@ -1,8 +1,9 @@
 """
 A provider's slots: a row each, in which one call at a time begins, an interval after the one before.
 
-Whoever takes a slot puts off the time at which it is free until after the time by which the call will have begun, and
-sets it right when the call begins. What a killed process took comes free by itself, as if the call had been made.
+Whoever takes a slot writes when it is free again, as if the call began at its turn, and says so only where it begins
+later. What a killed process took comes free by itself, as if the call had been made. What is written here is not
+waited for to be on the disk: other commits are, of which there are many wherever calls crowd.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from .provider_states import Reading, read_state
 from .unhurried import unhurried
 
 # In seconds. A call may arrive so much later than others: the calls of a slot begin that much further apart.
-ON_THE_WAY: Final = 0.012
-# In seconds. How much later than its time a call may begin before others may take its slot.
-HOLD: Final = 1.0
+ON_THE_WAY: Final = 0.011
+# In seconds. So much later than at its turn a call may begin without saying so.
+PUNCTUAL: Final = 0.005
+# In seconds. So much earlier it may begin where that is not known more exactly: a part of what it has on its way.
+UNCERTAIN: Final = 0.002
 # More slots than that make it slow to find the next one.
 MAX_SLOTS: Final = 250
 # Where no slot can be locked, so many are tried one after the other: others ask for the same ones.
@@ -94,8 +97,15 @@ class Slot:
 
     @property
     def begins_at(self) -> float:
-        """When the call may begin, by the monotonic clock of this process: surely not too early."""
-        return self.moment.answered_at + (self.opens_at - self.moment.now).total_seconds()
+        """When the call may begin, by the monotonic clock of this process."""
+        asked_at, now, answered_at = self.moment.asked_at, self.moment.now, self.moment.answered_at
+        return max(asked_at, answered_at - UNCERTAIN) + (self.opens_at - now).total_seconds()
+
+    @property
+    def latest(self) -> float:
+        """By when, of the same clock, the call must have begun: surely not too late for the next one."""
+        until_free = (self.free_at - self.moment.now).total_seconds()
+        return self.moment.asked_at + until_free - self.line.interval
 
     def begin(self, latest: float) -> Slot | None:
         """
@@ -108,7 +118,6 @@ class Slot:
         connection = connections[self.line.database]
         in_columns = connection.ops.adapt_datetimefield_value
         # Between a turn and its call every bit of time counts: the ORM takes four times as long, the disk still longer.
-        # What a crash undoes of it leaves the slot as it was taken, free later than it need be.
         statement = _begin_sql(connection.alias, unhurried(connection))
         with connection.cursor() as cursor:
             cursor.execute(statement, [in_columns(free_at), self.pk, in_columns(self.free_at)])
@@ -118,7 +127,7 @@ class Slot:
 @cache
 def _begin_sql(using: str, condition: str) -> str:
     table = connections[using].ops.quote_name(ProviderSlot._meta.db_table)
-    return f"UPDATE {table} SET free_at = %s WHERE {condition}id = %s AND free_at = %s"  # noqa: S608 - a name of our own
+    return f"UPDATE {table} SET free_at = %s WHERE {condition} AND id = %s AND free_at = %s"  # noqa: S608 - names of ours
 
 
 def take(line: Line, patience: float) -> tuple[Reading, Slot | None]:
@@ -145,8 +154,8 @@ class _Found(NamedTuple):
 
 
 def _ahead(line: Line, patience: float) -> float:
-    """Return how soon a slot must be free. What is free later than after an interval waits for its call to begin."""
-    return min(patience, line.interval)
+    """Return how soon a slot must be free to be taken. Who is late for its turn may still say so until then."""
+    return min(patience, line.interval / 2)
 
 
 def _take_in_steps(line: Line, patience: float) -> _Found:
@@ -167,8 +176,7 @@ def _take_in_steps(line: Line, patience: float) -> _Found:
             break
         opens_at = max(candidate.free_at, now, resume_at or now)
         slot = Slot(line, candidate.pk, Moment(now, asked_at, answered_at), opens_at, candidate.free_at)
-        # For the case that the call is late.
-        taken = slot.begin(slot.begins_at + HOLD)
+        taken = slot.begin(asked_at + (opens_at - now).total_seconds() + PUNCTUAL)
         if taken is not None:
             return _Found(reading, taken, is_complete)
     return _Found(reading, None, is_complete)
@@ -183,11 +191,11 @@ def _take_in_one_statement(line: Line, patience: float) -> _Found:
         "count": line.count,
         "patience": patience,
         "ahead": _ahead(line, patience),
-        "hold": HOLD + line.interval,
+        "after": PUNCTUAL + line.interval,
     }
     asked_at = time.monotonic()
     with connections[using].cursor() as cursor:
-        cursor.execute(_take_sql(using), parameters)
+        cursor.execute(_take_sql(using, unhurried(connections[using])), parameters)
         now, is_complete, key, opens_at, free_at, *values = cursor.fetchone()
     moment = Moment(now, asked_at, time.monotonic())
     state = ProviderState(provider=line.provider)
@@ -198,7 +206,7 @@ def _take_in_one_statement(line: Line, patience: float) -> _Found:
 
 
 @cache
-def _take_sql(using: str) -> str:
+def _take_sql(using: str, condition: str) -> str:
     connection = connections[using]
     quote = connection.ops.quote_name
     now, _ = now_sql(connection)
@@ -209,11 +217,12 @@ def _take_sql(using: str) -> str:
             SELECT * FROM {states} WHERE provider = %(provider)s
         ), free AS (
             SELECT id, GREATEST(free_at, {now}, (SELECT next_call_at FROM state)) AS opens_at FROM {slots}
-            WHERE provider = %(line)s AND number < %(count)s AND free_at <= {now} + make_interval(secs => %(ahead)s)
+            WHERE {condition} AND provider = %(line)s AND number < %(count)s
+                AND free_at <= {now} + make_interval(secs => %(ahead)s)
                 AND NOT EXISTS (SELECT FROM state WHERE next_call_at > {now} + make_interval(secs => %(patience)s))
             ORDER BY free_at LIMIT 1 FOR UPDATE SKIP LOCKED
         ), taken AS (
-            UPDATE {slots} AS slot SET free_at = opens_at + make_interval(secs => %(hold)s)
+            UPDATE {slots} AS slot SET free_at = opens_at + make_interval(secs => %(after)s)
             FROM free WHERE slot.id = free.id
             RETURNING slot.id, opens_at, slot.free_at
         )
@@ -229,8 +238,7 @@ def seconds_until_free(line: Line) -> float:
     if first is None:
         return 0
     seconds: float = (first.free_at - first.now).total_seconds()
-    # What is taken and waits for its call has been put off for the case that this comes late, or never.
-    return max(seconds - HOLD, min(seconds, line.interval), 0)
+    return max(seconds, 0)
 
 
 def _make_rows(line: Line) -> None:

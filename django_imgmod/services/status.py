@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db import router
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
-from ..choices import Circuit, FeedbackStatus, ReceiptOutcome, Status
+from ..choices import UNDECIDED, Circuit, FeedbackStatus, ReceiptOutcome, Status
 from ..conf import imgmod_settings
 from ..models import CallbackReceipt, Feedback, ModerationRecord, ProviderState
 from .sweep import record_databases
 from .transitions import SETTLED
 from .waiting import LIMIT, Workload, earliest, read_workloads
-
-UNDECIDED: Final = (Status.PENDING, Status.SUBMITTED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,9 @@ def storable(value: Any) -> Any:
     does not know becomes its text where it is inside JSON; other values stay as they are.
     """
     if isinstance(value, str):
+        if value.isascii() and "\x00" not in value:
+            # As nearly always. A verdict holds dozens of texts.
+            return value
         return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from ..choices import Lane, Status
 from ..exceptions import InvalidTransition, RecordConflict
 from ..models import ModerationRecord
+from .prepared import Prepared, Statement, parameters
 from .storable import storable
 
 SETTLED: Final = frozenset({Status.PASSED, Status.BLOCKED, Status.SUPERSEDED})
@@ -44,9 +46,9 @@ def change_status(record: ModerationRecord, status: Status, **changes: Any) -> N
     """
     Move a record to ``status`` and write ``changes`` with it, in one conditional UPDATE.
 
-    The row must still have the status and the version that ``record`` was read with, so of two that race one wins
-    and nothing is overwritten. ``record`` itself is brought up to date. What leaves the review queue is with no
-    moderator any more, and would come back by the first lane.
+    The row must still have the version that ``record`` was read with, so of two that race one wins and nothing is
+    overwritten. ``record`` itself is brought up to date. What leaves the review queue is with no moderator any more,
+    and would come back by the first lane.
 
     Raises ``InvalidTransition`` where no arrow leads, ``RecordConflict`` where the row has changed meanwhile.
     """
@@ -80,10 +82,34 @@ def keep_in_place(record: ModerationRecord) -> None:
 
 
 def _write(record: ModerationRecord, changes: Mapping[str, Any]) -> None:
-    rows = ModerationRecord.objects.using(record._state.db)
-    rows = rows.filter(pk=record.pk, status=record.status, version=record.version)
-    if not rows.update(version=F("version") + 1, **changes):
+    if not _update(record, changes):
         raise RecordConflict(f"Record {record.public_id} is no longer {record.status} in version {record.version}.")
     for name, value in changes.items():
         setattr(record, name, value)
     record.version += 1
+
+
+def _update(record: ModerationRecord, changes: Mapping[str, Any]) -> int:
+    # The status, of which the version says enough, is not asked for: as long as PostgreSQL has no statistics of a table
+    # that fills up, it may go through all records that have it.
+    using = str(record._state.db)
+    if all(map(_is_plain, changes.values())):
+        return _writing(tuple(changes)).update(using, id=record.pk, version=record.version, **changes)
+    rows = ModerationRecord.objects.using(using).filter(pk=record.pk, version=record.version)
+    return rows.update(version=F("version") + 1, **changes)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the database takes a value as it is: the row of another table and what it computes itself it does not."""
+    return not isinstance(value, Model) and not hasattr(value, "resolve_expression")
+
+
+@cache
+def _writing(names: tuple[str, ...]) -> Prepared:
+    """Return the UPDATE of these columns, which every verdict needs."""
+
+    def build(using: str) -> Statement:
+        rows = ModerationRecord.objects.using(using).filter(**parameters(ModerationRecord, "id", "version"))
+        return rows, {"version": F("version") + 1, **parameters(ModerationRecord, *names)}
+
+    return Prepared(build)

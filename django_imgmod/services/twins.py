@@ -22,7 +22,7 @@ from ..clock import DatabaseNow
 from ..models import ModerationRecord
 from ..signals import work_due
 from .deadlocks import repeat
-from .prepared import Parameter, Prepared, Statement
+from .prepared import Parameter, Prepared, Statement, parameters
 
 # A request that brings a verdict is not to do the work of all who wait for it.
 MAX_WOKEN: Final = 10
@@ -68,8 +68,8 @@ def _writing(names: tuple[str, ...]) -> Prepared:
     """Return the UPDATE of these columns of a record."""
 
     def build(using: str) -> Statement:
-        rows = ModerationRecord.objects.using(using).filter(id=Parameter(ModerationRecord, "id"))
-        return rows, {name: Parameter(ModerationRecord, name) for name in names}
+        rows = ModerationRecord.objects.using(using).filter(**parameters(ModerationRecord, "id"))
+        return rows, parameters(ModerationRecord, *names)
 
     return Prepared(build)
 

@@ -40,7 +40,7 @@ def found(using: str) -> Any:
 
 
 def test_each_time_with_its_own_values(records):
-    write, find = Prepared(postponed), Prepared(found)
+    write, find = Prepared(postponed, has_time=True), Prepared(found)
     for record in records:
         assert write.update("default", id=record.pk, reason=f"100 % of {record.pk}") == 1
     assert write.update("default", id=10**9, reason="nobody") == 0
@@ -51,12 +51,22 @@ def test_each_time_with_its_own_values(records):
 
 
 def test_time_is_that_of_each_execution(records):
-    write = Prepared(postponed)
+    write = Prepared(postponed, has_time=True)
     times = []
     for _ in range(2):
         write.update("default", id=records[0].pk, reason="")
         times.append(ModerationRecord.objects.get(pk=records[0].pk).due_at)
     assert times[0] < times[1]
+
+
+def test_columns_are_those_of_the_model(records):
+    def name(using: str) -> Any:
+        rows = ModerationRecord.objects.using(using).filter(id=Parameter(ModerationRecord, "id"))
+        return rows.values_list("public_id", "created_at", "evaluated"), {}
+
+    record, find = records[0], Prepared(name)
+    for _ in range(2):
+        assert find.first("default", id=record.pk) == (record.public_id, record.created_at, record.evaluated)
 
 
 def test_each_database_has_its_own(records):

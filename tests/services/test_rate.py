@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_imgmod.choices import Circuit, ErrorCode, Status
+from django_imgmod.clock import DatabaseNow
 from django_imgmod.exceptions import ImgmodConfigurationError, ProviderThrottled
 from django_imgmod.models import ModerationRecord, ProviderSlot, ProviderState
 from django_imgmod.providers import providers
@@ -33,8 +35,8 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 # A call that was begun in time may be held up on its way by so much, in seconds, on a machine that is busy.
 ON_THE_WAY = 0.05
-# In seconds. By then nobody waits for a call any more that should have begun now.
-LONG_AGO = slots.HOLD + 0.01
+# In seconds. By then another may have taken the slot of a call that should have begun now.
+LONG_AGO = 1.0
 
 
 @pytest.fixture
@@ -315,6 +317,16 @@ class TestLate:
 
         return put
 
+    def test_who_is_in_time_says_nothing(self, monkeypatch):
+        monkeypatch.setattr(slots, "PUNCTUAL", 5.0)
+        begin_calls(1)
+        fast_forward(10)
+        is_taken_at_once = connection.vendor == "postgresql"
+        with CaptureQueriesContext(connection) as captured:
+            begin_calls(1)
+        about_slots = [query["sql"] for query in captured if ProviderSlot._meta.db_table in query["sql"]]
+        assert len(about_slots) == (1 if is_taken_at_once else 2)
+
     def test_process_that_oversleeps(self, sleep):
         late = iter([0.0, 0.15])
         sleep(lambda seconds: time.sleep(seconds + next(late, 0)))
@@ -334,6 +346,28 @@ class TestLate:
         assert len(begun) == 3
         assert min(distances(begun)) >= 0.2 - ON_THE_WAY
 
+    def ask(self, server: FaultServer) -> None:
+        caller: Any = providers["default"]
+        caller.send("GET", f"{server.url}/echo")
+
+    def test_request_that_leaves_late(self, settings, server):
+        use_server(settings, server, qps=5)
+        for delay in (0.0, 0.15, 0.0, 0.0):
+            with calling("default", patience=10):
+                # As a connection may take to be made.
+                time.sleep(delay)
+                self.ask(server)
+        assert min(distances([entry.at for entry in server.log()])) >= 0.2 - ON_THE_WAY
+
+    def test_request_that_leaves_when_another_has_its_slot(self, settings, server):
+        use_server(settings, server, qps=5)
+        with calling("default", patience=10):
+            time.sleep(2 * slots.PUNCTUAL)
+            ProviderSlot.objects.update(free_at=DatabaseNow() + timedelta(seconds=0.5))
+            began = time.monotonic()
+            self.ask(server)
+        assert server.log()[0].at - began >= 0.5 - ON_THE_WAY
+
     def test_process_that_is_killed_before_it_calls(self, sleep):
         class Killed(BaseException):
             pass
@@ -347,9 +381,7 @@ class TestLate:
             raise AssertionError("It was called.")
         sleep(time.sleep)
         assert count_calls() == 0
-        # As late as that it may have called, for all that others know.
-        fast_forward(slots.HOLD)
-        assert count_calls() == 0
+        # For all that others know, it called.
         fast_forward(0.25)
         assert count_calls() == 1
 

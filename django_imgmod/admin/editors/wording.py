@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from ...choices import Status
+from ...choices import UNDECIDED, Status
 
 
 class Standing(models.TextChoices):
@@ -23,7 +23,7 @@ class Standing(models.TextChoices):
 
 
 STATUSES: Final[Mapping[Standing, tuple[Status, ...]]] = {
-    Standing.CHECKING: (Status.PENDING, Status.SUBMITTED),
+    Standing.CHECKING: UNDECIDED,
     Standing.HELD: (Status.IN_REVIEW,),
     Standing.BLOCKED: (Status.BLOCKED,),
 }

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import router
 from django.db.models import F
 
-from ...choices import Lane, Status
+from ...choices import UNDECIDED, Lane, Status
 from ...models import Appeal, Decision, DetectedLabel, ModerationRecord, RiskOrder
 from .claims import claim_next, claim_one, claim_these, claimed_by, is_free
 from .hashes import ensure_hash, hash_first
@@ -172,7 +172,7 @@ def _uploader(record: ModerationRecord, members: Sequence[ModerationRecord]) -> 
         name="" if user is None else user.get_username(),
         passed_count=count(Status.PASSED),
         blocked_count=count(Status.BLOCKED),
-        waiting_count=count(Status.PENDING, Status.SUBMITTED, Status.IN_REVIEW),
+        waiting_count=count(*UNDECIDED, Status.IN_REVIEW),
     )
 
 
