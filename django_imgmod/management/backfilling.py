@@ -90,9 +90,8 @@ def _next_steps(backfill: Backfill, plan: Plan, walk: Walk, *, is_shadow: bool) 
             statuses[Status.SUBMITTED] + statuses[Status.PENDING]
         ),
         f"Once the causes are mended: imgmod_backfill {label} --retry-errors": tally.failed_count,
-        f"{statuses[Status.SUPERSEDED]:,} files are not there any more: clear or replace them.": (
-            statuses[Status.SUPERSEDED]
-        ),
+        f"{statuses[Status.SUPERSEDED]:,} files are not there any more, such as {tally.gone_name!r}: clear or replace "
+        "them.": statuses[Status.SUPERSEDED],
         f"{plan.needs[Need.RECONCILE]:,} rows name another file than their record: imgmod_reconcile {label}": (
             plan.needs[Need.RECONCILE]
         ),

@@ -99,6 +99,8 @@ class Tally:
     reused_count: int = 0
     call_count: int = 0
     failures: dict[ErrorCode, Failure] = field(default_factory=dict)
+    gone_name: str = ""
+    """One of the files that are not there any more."""
 
     @property
     def failed_count(self) -> int:
@@ -108,6 +110,8 @@ class Tally:
         self.done_count += 1
         self.call_count += is_call
         self.statuses[Status(record.status)] += 1
+        if record.status == Status.SUPERSEDED:
+            self.gone_name = self.gone_name or record.file_name
         if record.reused_from_id is not None:
             self.reused_count += 1
         elif record.verdict_at is not None:

@@ -148,6 +148,13 @@ class TestReport:
         assert f"-> Once the causes are mended: imgmod_backfill {PHOTO} --retry-errors" in lines
         assert [line for line in run(PHOTO, "--retry-errors") if line.startswith("3 of 3 images")]
 
+    def test_files_that_are_gone_with_an_example(self, old):
+        names = old(1, 2, 3)
+        for name in names[1:]:
+            Photo._meta.get_field("image").storage.delete(name)
+        step = f"-> 2 files are not there any more, such as {names[1]!r}: clear or replace them."
+        assert step in run(PHOTO)
+
     def test_budget(self, old):
         old(1, 2, 3)
         lines = run(PHOTO, "--budget=2")
@@ -173,7 +180,7 @@ class TestReport:
         assert ModerationRecord.objects.filter(is_shadow=True).count() == 2
         assert run(PHOTO, "--enforce")[0].startswith("Take effect now: 1 blocked, 1 passed.")
         assert not ModerationRecord.objects.filter(is_shadow=True).exists()
-        assert run(PHOTO, "--enforce")[0].startswith("Take effect now: none.")
+        assert run(PHOTO, "--enforce") == ["Take effect now: none."]
 
     def test_other_database(self, old, picture):
         name = Photo._meta.get_field("image").storage.save("old/other.png", picture())
@@ -263,8 +270,9 @@ class TestSince:
         ("label", "options", "words"),
         [
             ("hostapp.DatedPhoto.image", ["--by=uploaded"], "Dates of hostapp.DatedPhoto: taken_on, uploaded_at"),
-            (PHOTO, [], "Dates of hostapp.Photo: none"),
-            (PHOTO, ["--by=title"], "Dates of hostapp.Photo: none"),
+            ("hostapp.DatedPhoto.image", ["--by=uploaded"], 'No date: "uploaded". Name one'),
+            (PHOTO, [], "hostapp.Photo has no date: leave out --since"),
+            (PHOTO, ["--by=title"], "hostapp.Photo has no date: leave out --since"),
         ],
     )
     def test_which_date_is_meant_must_be_clear(self, label, options, words):

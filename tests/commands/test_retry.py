@@ -210,14 +210,18 @@ class TestSelection:
         fail(1)
         fail(2, model=UuidPhoto)
         assert run("--failed", "--provider=second", "--dry-run")[-1] == "Found: 1."
-        with pytest.raises(CommandError, match='There is no provider "third": default, second'):
+        with pytest.raises(CommandError, match=r'There is no provider "third"\. Providers are: default, second'):
             run("--failed", "--provider=third")
 
     def test_public_ids(self, fail, picture):
         one, two = fail(1), fail(2)
         Photo.objects.create(image=picture(3))
         healthy = ModerationRecord.objects.latest("pk")
-        assert run(str(two.public_id), str(healthy.public_id), str(uuid.uuid4()))[-1] == "Tried again: 1."
+        unknown = uuid.uuid4()
+        lines = run(str(two.public_id), str(healthy.public_id), str(unknown))
+        left = [line.split(".")[0] for line in lines if line.startswith("Left alone")]
+        assert left == [f"Left alone: {public_id}" for public_id in sorted([healthy.public_id, unknown])]
+        assert lines[-1] == "Tried again: 1."
         one.refresh_from_db()
         two.refresh_from_db()
         assert (one.status, two.status) == (Status.IN_REVIEW, Status.SUPERSEDED)

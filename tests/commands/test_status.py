@@ -200,6 +200,14 @@ class TestExitCode:
         assert (lines, code) == ([], 2)
         assert complaint == 'Database "other" cannot be read: server closed the connection'
 
+    def test_is_2_where_a_provider_cannot_be_built(self, settings):
+        options = {"BACKEND": "django_imgmod.providers.dummy.DummyProvider", "OPTIONS": {"qpss": 3}}
+        settings.IMGMOD = {**settings.IMGMOD, "PROVIDERS": {"default": options}}
+        lines, code, complaint = status()
+        assert (lines, code) == ([], 2)
+        assert complaint.startswith("The settings cannot be used")
+        assert "qpss" in complaint
+
     def test_is_2_where_the_settings_cannot_be_read(self, tmp_path):
         """In a process of its own: system checks would end it with 1."""
         (tmp_path / "wrong.py").write_text('from tests.settings import *\n\nIMGMOD = {"PROVIDERS": "local"}\n')

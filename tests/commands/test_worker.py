@@ -65,6 +65,19 @@ class TestOnce:
         call_command("imgmod_worker", "--once", "--batch=2")
         assert statuses() == [Status.PASSED] * 5
 
+    def test_looks_for_other_work_now_and_then_and_in_the_end(self, picture, monkeypatch):
+        looks = []
+        monkeypatch.setattr(imgmod_worker, "LOOK", 3600.0)
+        monkeypatch.setattr(imgmod_worker, "run_periodic", lambda **options: looks.append(judged()) or 0)
+
+        def judged() -> int:
+            return ModerationRecord.objects.exclude(verdict_at=None).count()
+
+        for number in range(3):
+            Photo.objects.create(image=picture(number))
+        call_command("imgmod_worker", once=True, batch=1)
+        assert looks == [1, 3]
+
     def test_works_in_every_database(self, picture):
         photo = Photo(image=picture())
         photo.save(using="other")
@@ -196,6 +209,27 @@ class TestLoop:
         call_command("imgmod_worker", "--interval=0.01")
         assert next(rounds, "over") == "over"
         assert "worker=database_error" in caplog.text
+
+    def test_outage_is_a_line_each_round_and_one_traceback(self, monkeypatch, caplog):
+        rounds = iter(["gone", "gone", "still starting", None, "gone", ""])
+
+        def fail_sometimes(**options):
+            if error := next(rounds):
+                raise OperationalError(error)
+            if error is not None:
+                send(signal.SIGTERM)
+            return iter(())
+
+        monkeypatch.setattr(imgmod_worker, "sweep", fail_sometimes)
+        call_command("imgmod_worker", "--interval=0.01")
+        logged = [record for record in caplog.records if "worker=database_error" in record.message]
+        assert [record.message.partition("message=")[2] for record in logged] == [
+            "'gone'",
+            "'gone'",
+            "'still starting'",
+            "'gone'",
+        ]
+        assert [bool(record.exc_info) for record in logged] == [True, False, True, True]
 
 
 def test_once_does_not_hide_a_database_that_is_away(monkeypatch):

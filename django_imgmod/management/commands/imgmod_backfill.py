@@ -127,7 +127,7 @@ class Command(BaseCommand):
                 break
         counts = ", ".join(f"{count:,} {status}" for status, count in sorted(statuses.items()) if count)
         verb = "Would take effect" if is_dry else "Take effect now"
-        self.stdout.write(f"{verb}: {counts or 'none'}. Of these only what is passed shows.")
+        self.stdout.write(f"{verb}: {counts}. Of these only what is passed shows." if counts else f"{verb}: none.")
         if stop.is_set():
             raise CommandError("Stopped. Run the same command again for the rest.", returncode=INTERRUPTED)
 
@@ -171,9 +171,9 @@ def _date_field(model: type[models.Model], name: str | None) -> models.DateField
     latest = model._meta.get_latest_by or ()
     named = [name] if name else [each.lstrip("-") for each in ([latest] if isinstance(latest, str) else latest)[:1]]
     candidates = named or [each for each, field in dates.items() if field.auto_now_add]
+    if not dates:
+        raise CommandError(f"{model._meta.label} has no date: leave out --since.")
     if len(candidates) != 1 or candidates[0] not in dates:
-        raise CommandError(
-            f"Which date does --since mean? Name it with --by. Dates of {model._meta.label}: "
-            f"{', '.join(dates) or 'none'}."
-        )
+        what = f'No date: "{name}". Name one' if name else "Which date does --since mean? Name it"
+        raise CommandError(f"{what} with --by. Dates of {model._meta.label}: {', '.join(dates)}.")
     return dates[candidates[0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -39,15 +40,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         selection = _selection(options)
         causes: Counter[str] = Counter()
+        left = set(selection.public_ids or ())
         with stop_on_signal() as stop:
             for record in retry_failed(selection, using=options["database"], is_dry=options["dry_run"]):
                 causes[record.error_code] += 1
+                left.discard(record.public_id)
                 if stop.is_set():
                     break
             if options["verbosity"]:
+                if not stop.is_set():
+                    self._report_left(left)
                 self._report(causes, "Found" if options["dry_run"] else "Tried again")
             if stop.is_set():
                 raise CommandError("Stopped. Run the same command again for the rest.", returncode=INTERRUPTED)
+
+    def _report_left(self, left: Collection[uuid.UUID]) -> None:
+        for public_id in sorted(left):
+            self.stdout.write(
+                f"Left alone: {public_id}. There is no such record in this database, or it has not failed, is a "
+                "person's or is being worked on."
+            )
 
     def _report(self, causes: Counter[str], verb: str) -> None:
         for code, count in causes.most_common():
@@ -57,9 +69,11 @@ class Command(BaseCommand):
 
 def _selection(options: dict[str, Any]) -> Selection:
     if bool(options["records"]) == options["failed"]:
-        raise CommandError("Name public ids, or give --failed for all that failed.")
+        raise CommandError("Name public ids, or give --failed for all that failed; not both.")
     if options["provider"] and options["provider"] not in imgmod_settings.providers:
-        raise CommandError(f'There is no provider "{options["provider"]}": {", ".join(imgmod_settings.providers)}.')
+        raise CommandError(
+            f'There is no provider "{options["provider"]}". Providers are: {", ".join(imgmod_settings.providers)}.'
+        )
     return Selection(
         fields=watched_fields_named(options["field"]),
         public_ids=None if options["failed"] else options["records"],

@@ -10,6 +10,7 @@ from django.db import Error as AnyDatabaseError
 from django.db import router
 
 from ...models import ProviderState
+from ...providers import providers
 from ...services.status import Snapshot, read_status
 from ...services.sweep import record_databases
 from ...services.waiting import LIMIT
@@ -62,6 +63,8 @@ class Command(BaseCommand):
 
     def _read(self, *, is_exact: bool) -> Snapshot:
         try:
+            # A provider that cannot be built judges nothing, whatever the database says.
+            providers.all()
             return read_status(limit=None if is_exact else LIMIT)
         except ImproperlyConfigured as error:
             raise CommandError(f"The settings cannot be used: {error}", returncode=CANNOT_TELL) from error

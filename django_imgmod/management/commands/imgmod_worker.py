@@ -12,6 +12,7 @@ from django.db import Error as AnyDatabaseError
 from django.db import close_old_connections
 
 from ...models import ModerationRecord
+from ...redaction import redacted
 from ...services.periodic import run_every_minute, run_periodic
 from ...services.sweep import sweep
 from ..arguments import positive
@@ -21,6 +22,8 @@ logger = logging.getLogger("django_imgmod")
 
 # In seconds. How long a call waits for its turn where the provider allows only so many a second.
 PATIENCE: Final = 2.0
+# In seconds. How often at most a worker that has records to work on looks for what else there is to do.
+LOOK: Final = 1.0
 
 
 class Command(BaseCommand):
@@ -28,6 +31,12 @@ class Command(BaseCommand):
 
     next_minute = 0.0
     """When, by the monotonic clock, it is time for what is done every minute."""
+
+    next_look = 0.0
+    """And when for what is done now and then."""
+
+    last_error = ""
+    """What the database said in the round before, empty where that went well."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         mode = parser.add_mutually_exclusive_group()
@@ -65,8 +74,13 @@ class Command(BaseCommand):
         """Survive a database that goes away: the next round connects anew."""
         try:
             count = self._work(options, stop)
-        except AnyDatabaseError:
-            logger.exception("worker=database_error")
+            self.last_error = ""
+        except AnyDatabaseError as error:
+            message = redacted(error)
+            # An outage repeats itself each second.
+            is_new = message != self.last_error
+            logger.error("worker=database_error error=%s message=%r", type(error).__name__, message, exc_info=is_new)
+            self.last_error = message
             count = 0
         if not count:
             # Only now: to connect anew for each batch would cost more than what a record does in the database.
@@ -90,6 +104,9 @@ class Command(BaseCommand):
         if time.monotonic() >= self.next_minute:
             run_every_minute()
             self.next_minute = time.monotonic() + 60
+        if count and time.monotonic() < self.next_look:
+            return count
+        self.next_look = time.monotonic() + LOOK
         return count + run_periodic(patience=PATIENCE)
 
     def _report(self, record: ModerationRecord, seconds: float) -> None:
