@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from django_imgmod.choices import RiskLevel
+from django_imgmod.choices import RiskLevel, Status
 from django_imgmod.models import ModerationRecord
 from django_imgmod.services.review import tiles
 from django_imgmod.services.review.claims import claim_one
@@ -31,6 +32,20 @@ def make_copies(count: int, digit: str = "a", **columns: Any) -> list[Moderation
     return [make_waiting(sha256=digit * 64, **columns) for _ in range(count)]
 
 
+def make_many(count: int, **columns: Any) -> None:
+    """Insert records of different bytes, by few statements."""
+    template = make_waiting(**columns)
+    columns = {field.attname: getattr(template, field.attname) for field in template._meta.concrete_fields}
+    names = [uuid.uuid4().hex for _ in range(count)]
+    ModerationRecord.objects.bulk_create(
+        ModerationRecord(
+            **columns
+            | {"id": None, "public_id": uuid.UUID(name), "object_id": name, "current_key": name, "sha256": 2 * name}
+        )
+        for name in names
+    )
+
+
 def pages(user: User, size: int, **wanted: Any) -> list[list[tuple[ModerationRecord, ...]]]:
     """Return what is decided together on each page, one page after the other."""
     found, after = [], None
@@ -47,6 +62,22 @@ def test_same_bytes_are_one_tile_where_the_first_of_them_stands(anna):
     other, copies = make_waiting(), make_copies(40)
     others = make_copies(1, ""), make_copies(1, ""), make_copies(1, "b")
     assert pages(anna, 24) == [[(other,), tuple(copies), *map(tuple, others)]]
+
+
+def test_page_of_a_risk_level_is_read_in_the_order_of_the_index(anna):
+    # With fewer rows it matters to nobody how they are read.
+    make_many(2000, risk_level=RiskLevel.LOW)
+    make_many(5000, status=Status.PASSED)
+    with CaptureQueriesContext(connection) as queries:
+        assert len(read_page(QueueFilter(risk_level="low"), user=anna, size=24, using="default").tiles) == 24
+    if connection.vendor == "postgresql":
+        # Which alone reads two indexes at once, and sorts what it found.
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {ModerationRecord._meta.db_table}")
+            cursor.execute(f"EXPLAIN {queries[0]['sql']}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert "Index Scan using imgmod_record_review" in plan
+        assert "Sort" not in plan
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.contrib.admin import AdminSite
 from django.core import signing
-from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -20,12 +19,14 @@ from django.views.decorators.http import require_safe
 
 from ...choices import Status
 from ...models import ModerationRecord
-from ...services.review.claims import held, is_free
+from ...services.review.claims import held, is_open_to
 from ...services.review.lanes import may_decide, may_review
 from ..previews import LARGE, SMALL, VEILED, original_response, placeholder, preview_response
 from .pages import database, reviewers_only
 
 SALT: Final = "django_imgmod.admin.review.media"
+# Where a token goes in an address, as nothing else is called there.
+_PLACE: Final = "-00-"
 MAX_AGE: Final = timedelta(minutes=10)
 
 
@@ -76,8 +77,21 @@ def media_url(
     Whatever cannot be shown is a drawing that says why, with status 404 or 403. ``current_app`` is the name of the
     admin site, where there are several. Raises ``ValueError`` for a size that does not exist.
     """
-    token = signing.dumps([str(record.public_id), Size(size), frame or 0, str(user.pk)], salt=SALT)
-    return reverse("admin:django_imgmod_moderationrecord_review_media", args=[token], current_app=current_app)
+    return MediaUrls(user, current_app=current_app).of(record.public_id, size=size, frame=frame)
+
+
+class MediaUrls:
+    """The addresses of a user's pictures, as ``media_url`` gives one: for pages that show many."""
+
+    def __init__(self, user: Any, *, current_app: str | None = None) -> None:
+        self._key = str(user.pk)
+        # To look for the pattern takes longer than to sign.
+        address = reverse("admin:django_imgmod_moderationrecord_review_media", args=[_PLACE], current_app=current_app)
+        self._head, _, self._tail = address.rpartition(_PLACE)
+
+    def of(self, public_id: UUID, *, size: str = Size.SMALL, frame: int | None = None) -> str:
+        token = signing.dumps([str(public_id), Size(size), frame or 0, self._key], salt=SALT)
+        return f"{self._head}{token}{self._tail}"
 
 
 def renewed_urls(tokens: Iterable[str], user: Any, *, current_app: str | None = None) -> dict[str, str]:
@@ -96,10 +110,11 @@ def renewed_urls(tokens: Iterable[str], user: Any, *, current_app: str | None = 
         named[token] = public_id, size, frame
     wanted = {public_id for public_id, _size, _frame in named.values()}
     rows = ModerationRecord.objects.using(database()).filter(public_id__in=wanted, status=Status.IN_REVIEW)
-    records = rows.filter(is_free() | Q(claimed_by=user.pk)).only("public_id", "lane", "uploaded_by")
-    open_to_them = {record.public_id: record for record in records if may_decide(user, record) is None}
+    records = rows.filter(is_open_to(user)).only("public_id", "lane", "uploaded_by")
+    open_to_them = {record.public_id for record in records if may_decide(user, record) is None}
+    urls = MediaUrls(user, current_app=current_app)
     return {
-        token: media_url(open_to_them[public_id], user, size=size, frame=frame, current_app=current_app)
+        token: urls.of(public_id, size=size, frame=frame)
         for token, (public_id, size, frame) in named.items()
         if public_id in open_to_them
     }

@@ -93,14 +93,15 @@ def _moment(text: str) -> datetime | None:
     return None if moment is None or is_naive(moment) == settings.USE_TZ else moment
 
 
-def waiting(wanted: QueueFilter, *, user: Any, using: str) -> ModerationRecordQuerySet:
+def waiting(wanted: QueueFilter, *, user: Any, using: str, by_place: bool = True) -> ModerationRecordQuerySet:
     """
     Return what waits in a lane for this user, in the order of the queue, whether or not somebody holds it.
 
-    Left out is what the user may not decide. Without a join, so that rows can be locked.
+    Left out is what the user may not decide. Without a join, so that rows can be locked. Without ``by_place`` a risk
+    level is not looked for in the index of the queue: for whoever knows another way to the rows.
     """
     records = leave_out_refused(in_lane(wanted.lane, using=using), user=user, lane=wanted.lane)
-    records = _narrowed(records, wanted)
+    records = _narrowed(records, wanted, by_place=by_place)
     return records.defer("raw").order_by(*ORDERS[wanted.order])
 
 
@@ -160,13 +161,13 @@ def _compared(operator: str, position: Position, order: str) -> _RowComparison:
     return _RowComparison(columns, _REVERSED[operator] if order == "newest" else operator, values)
 
 
-def _narrowed(records: ModerationRecordQuerySet, wanted: QueueFilter) -> ModerationRecordQuerySet:
+def _narrowed(records: ModerationRecordQuerySet, wanted: QueueFilter, *, by_place: bool) -> ModerationRecordQuerySet:
     if wanted.model:
         records = records.filter(content_type=content_type_id(wanted.model, records.db))
     if wanted.risk_level:
-        # Its place, too: by that the index finds it.
-        place = Exact(RiskOrder("risk_level"), place_of(wanted.risk_level))
-        records = records.filter(place, risk_level=storable(wanted.risk_level))
+        records = records.filter(risk_level=storable(wanted.risk_level))
+        if by_place:
+            records = records.filter(Exact(RiskOrder("risk_level"), place_of(wanted.risk_level)))
     if wanted.provider:
         records = records.filter(provider=storable(wanted.provider))
     if wanted.reason:

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from ...models import ModerationRecord, ModerationRecordQuerySet
 from .acting import MAX_RECORDS
-from .claims import is_free
+from .claims import is_open_to
 from .likeness import MAX_SIMILAR
 from .queue import Position, QueueFilter, beyond, waiting
 
@@ -51,7 +51,8 @@ def read_page(wanted: QueueFilter, *, user: Any, after: Position | None = None, 
     A picture stands where the first of its copies does, and on no later page. Together there are no more records on a
     page than are decided at once. Two statements, and at most two more as often as copies fill what was read.
     """
-    here = waiting(wanted, user=user, using=using).filter(is_free() | Q(claimed_by=user.pk))
+    here = waiting(wanted, user=user, using=using).filter(is_open_to(user))
+    by_bytes = waiting(wanted, user=user, using=using, by_place=False).filter(is_open_to(user))
     ahead = here if after is None else beyond(here, after, order=wanted.order)
     found: list[Tile] = []
     known: set[Picture] = set()
@@ -59,7 +60,7 @@ def read_page(wanted: QueueFilter, *, user: Any, after: Position | None = None, 
     for _portion in range(MAX_PORTIONS):
         wanted_count = size + 1 - len(found)
         rows = list(_without(ahead, known)[:wanted_count])
-        copies = _copies(here, rows)
+        copies = _copies(by_bytes, rows)
         for record in rows:
             picture = (record.sha256, record.policy)
             same = copies.get(picture) or [record]
