@@ -22,9 +22,8 @@ from ...services.review.batches import Batch, decide_batch, last_batch, undo_bat
 from ...services.review.cards import Card, claim_card, claim_named
 from ...services.review.claims import claim_these, heartbeat, release
 from ...services.review.escalation import escalate
-from ...services.review.exposure import note_reveals, revealed_today, should_propose_break
 from ...services.review.queue import QueueFilter, counts_waiting, position_of, waiting
-from .answers import action, in_words, is_by_script, is_leaving, problems_of, put_messages, read, tell
+from .answers import action, count_reveals, in_words, is_by_script, is_leaving, problems_of, put_messages, read, tell
 from .desk import TEMPLATES, card_parts, desk_page, held_card, parts
 from .forms import AnswerForm, ClaimForm, ClaimsForm, DecisionForm, LinksForm, Place, RevealForm, SkipForm, UndoForm
 from .media import renewed_urls
@@ -148,11 +147,7 @@ def revealed_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpRe
         place, card = _claim_again(request, public_id, place)
         if card is None:
             return tell(request, site, place, problems=[NOT_TO_BE_HAD])
-    before = revealed_today(request.user)
-    after = note_reveals(request.user, revealed["count"] or 1)
-    proposal = ""
-    if should_propose_break(before, after):
-        proposal = _("You have looked at %(count)s pictures today. Is it time for a break?") % {"count": after}
+    proposal = count_reveals(request.user, revealed["count"] or 1)
     if is_by_script(request):
         if not proposal:
             return HttpResponse(status=204)

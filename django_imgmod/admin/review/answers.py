@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods
 from ...choices import Outcome
 from ...services.review.batches import Batch, Receipt
 from ...services.review.cards import Card
+from ...services.review.exposure import note_reveals, should_propose_break
 from ...services.review.queue import counts_waiting
 from .desk import TEMPLATES, card_parts, parts, require_lane
 from .forms import Malformed, Place, PlaceForm, told
@@ -124,6 +125,14 @@ def put_messages(request: HttpRequest, notice: str, problems: Sequence[str]) -> 
     for problem in problems:
         # The admin makes the first letter large, which may be that of a file's name: so the first is an isolate.
         messages.warning(request, f"\u2068{problem}\u2069")
+
+
+def count_reveals(user: Any, count: int) -> str:
+    """Count pictures that were revealed; return the proposal of a break, where it is time for one."""
+    after = note_reveals(user, count)
+    if not should_propose_break(after - count, after):
+        return ""
+    return _("You have looked at %(count)s pictures today. Is it time for a break?") % {"count": after}
 
 
 def in_words(batch: Batch, words: dict[str, tuple[str, str]]) -> str:

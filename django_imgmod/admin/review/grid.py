@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django import forms
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import ValidationError
 from django.db.models import F
@@ -24,15 +25,14 @@ from ...exceptions import ReviewRefused
 from ...models import DetectedLabel, ModerationRecord, RiskOrder
 from ...reviewing import Protection
 from ...services.review.batches import Batch, DoneBatch, Seen, decide_batch, last_decisions, undo_batch
-from ...services.review.exposure import note_reveals
 from ...services.review.preferences import Preferences, preferences_of, veil_for
 from ...services.review.queue import Position, QueueFilter
 from ...services.review.tiles import Tile, read_page
 from ..links import change_url
-from .answers import problems_of, put_messages
+from .answers import count_reveals, problems_of, put_messages
 from .desk import require_lane
 from .forms import SHOWN, AnswerForm, IdsField, Place, PlaceForm, PositionField, UndoForm, told
-from .media import MAX_AGE, Size, media_url
+from .media import MAX_AGE, MediaUrls, Size
 from .pages import database, desk_url, lanes_of, page_context, reviewers_only
 from .presenting import ids_in_words, label_in_short, named, seen_in_words, short_name, uploads_in_words
 
@@ -226,8 +226,8 @@ def _page(
     page = read_page(place.filter, user=request.user, after=place.after, size=preferences.grid_size, using=using)
     cells = _cells(request, site, page.tiles, preferences, draft)
     last = Position.of(cells[-1].record) if cells else None
-    if draft.shown:
-        note_reveals(request.user, len(cells))
+    if draft.shown and (proposal := count_reveals(request.user, len(cells))):
+        messages.info(request, proposal)
     context = page_context(
         request,
         site,
@@ -257,9 +257,7 @@ def _page(
 def _cells(
     request: HttpRequest, site: AdminSite, tiles: Sequence[Tile], preferences: Preferences, draft: Draft
 ) -> list[Cell]:
-    def url(record: ModerationRecord, size: Size) -> str:
-        return media_url(record, request.user, size=size, current_app=site.name)
-
+    urls = MediaUrls(request.user, current_app=site.name)
     labels = _labels([tile.record for tile in tiles])
     # What every cell says is translated once.
     heading, alt = _("Picture %(number)s of %(count)s:"), _("Preview of %(file)s")
@@ -276,8 +274,8 @@ def _cells(
             alt=alt % {"file": short_name(record.file_name)},
             risk_level=risk_levels.get(record.risk_level, ""),
             veil=veil_for(record, labels[record.pk], preferences),
-            small=url(record, Size.SMALL),
-            veiled=url(record, Size.VEILED),
+            small=urls.of(record.public_id, size=Size.SMALL),
+            veiled=urls.of(record.public_id, size=Size.VEILED),
             record_url=change_url(site, record),
             is_selected=record.public_id in draft.selected,
         )

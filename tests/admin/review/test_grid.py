@@ -363,6 +363,13 @@ class TestLooking:
         assert Exposure.objects.get(user=user).revealed_count == 3
         assert statuses(records) == [Status.IN_REVIEW] * 3
 
+    def test_proposes_a_break_after_many(self, decide, settings):
+        settings.IMGMOD = {**settings.IMGMOD, "REVIEW": {"BREAK_AFTER": 3}}
+        records = make_waiting(3)
+        assert "You have looked at 3 pictures today. Is it" in text_of(decide(records[1], shown="grey"))
+        settings.IMGMOD = {**settings.IMGMOD, "REVIEW": {"BREAK_AFTER": 100}}
+        assert "time for a break" not in text_of(decide(records[1], shown="grey"))
+
     def test_keeps_what_was_chosen(self, decide):
         records = make_waiting(2)
         response = decide(records[1], shown="grey", selected_outcome="pass", comment="Half a sentence")

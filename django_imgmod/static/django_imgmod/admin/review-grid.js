@@ -12,9 +12,10 @@
     }
 
     const {whenFresh} = window.imgmodLinks;
-    const REPORT_AFTER = 2000;
+    const {parse} = window.imgmodPost;
     const TEXT_FIELDS = "input:not([type=checkbox]), textarea, select, [contenteditable]";
     const grid = document.getElementById("imgmod-grid");
+    const notice = document.getElementById("imgmod-notice");
     const cells = [...grid.querySelectorAll(".imgmod-cell")];
     const boxes = cells.map((cell) => cell.querySelector("input"));
     const counted = new WeakSet();
@@ -22,7 +23,6 @@
     let shown = null;
     // What keeps it shown: the key, or a pointer by its number.
     let holder = null;
-    let revealedCount = 0;
 
     // Moving
 
@@ -91,7 +91,7 @@
         look.classList.add("imgmod-look-shown");
         if (!counted.has(look)) {
             counted.add(look);
-            count();
+            document.dispatchEvent(new CustomEvent("imgmod:revealed"));
         }
     }
 
@@ -112,39 +112,6 @@
             }
         }
         shown = holder = null;
-    }
-
-    function fields() {
-        const given = new FormData();
-        given.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
-        given.set("query", form.elements.query.value);
-        given.set("count", revealedCount);
-        return given;
-    }
-
-    async function report() {
-        const sent = revealedCount;
-        if (!sent) {
-            return;
-        }
-        const body = fields();
-        revealedCount = 0;
-        try {
-            const answer = await fetch(desk.dataset.revealedUrl, {method: "POST", body, headers: {"X-Imgmod-Desk": "parts"}});
-            if (!answer.ok) {
-                throw new Error(answer.statusText);
-            }
-        } catch {
-            // Told with the next one.
-            revealedCount += sent;
-        }
-    }
-
-    function count() {
-        revealedCount += 1;
-        if (revealedCount === 1) {
-            setTimeout(report, REPORT_AFTER);
-        }
     }
 
     // Keys and pointers
@@ -226,18 +193,22 @@
         point(cells.indexOf(event.target.closest(".imgmod-cell")));
     });
 
+    // After many pictures the site proposes a break.
+    document.addEventListener("imgmod:parts", ({detail}) => {
+        notice.replaceChildren(...parse(detail).querySelector("#imgmod-notice").childNodes);
+    });
+
+    notice.addEventListener("click", (event) => {
+        if (event.target.closest("[data-imgmod-dismiss]")) {
+            notice.replaceChildren();
+            boxes[current].focus();
+        }
+    });
+
     grid.addEventListener("change", tell);
     window.addEventListener("blur", hide);
     document.addEventListener("visibilitychange", hide);
-    window.addEventListener("pagehide", () => {
-        hide();
-        if (revealedCount) {
-            const body = fields();
-            body.set("leaving", "1");
-            navigator.sendBeacon(desk.dataset.revealedUrl, body);
-            revealedCount = 0;
-        }
-    });
+    window.addEventListener("pagehide", hide);
 
     point(0);
     tell();

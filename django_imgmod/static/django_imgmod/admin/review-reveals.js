@@ -9,38 +9,34 @@
         return;
     }
 
+    const {TOKEN, send} = window.imgmodPost;
     const AFTER = 4000;
     let count = 0;
 
     function report() {
-        const token = desk.querySelector("[name=csrfmiddlewaretoken]").value;
-        const body = new URLSearchParams({csrfmiddlewaretoken: token, query: desk.dataset.place, count});
+        const token = desk.querySelector(`[name=${TOKEN}]`).value;
+        const body = new URLSearchParams({[TOKEN]: token, query: desk.dataset.place, count});
         count = 0;
         return body;
     }
 
-    async function send() {
+    async function tell() {
         if (!count) {
             return;
         }
         const told = count;
-        try {
-            const answer = await fetch(desk.dataset.revealedUrl, {
-                method: "POST", body: report(), headers: {"X-Imgmod-Desk": "parts"}, redirect: "manual",
-            });
-            if (!answer.ok) {
-                count += told;
-            } else if (answer.status === 200) {
-                document.dispatchEvent(new CustomEvent("imgmod:parts", {detail: await answer.text()}));
-            }
-        } catch {
+        const answer = await send(desk.dataset.revealedUrl, report());
+        if (answer.kind !== "done") {
+            // With the next ones.
             count += told;
+        } else if (answer.text) {
+            document.dispatchEvent(new CustomEvent("imgmod:parts", {detail: answer.text}));
         }
     }
 
     document.addEventListener("imgmod:revealed", () => {
         count += 1;
-        setTimeout(send, AFTER);
+        setTimeout(tell, AFTER);
     });
 
     window.addEventListener("pagehide", () => {
