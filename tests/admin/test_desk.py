@@ -154,6 +154,9 @@ class TestCard:
         page = words(claim(reviewer, "lane=appealed"))
         for told in ("It is a cat.", f"Blocked by {other}", "Nudity or sexual content", "Too much skin"):
             assert told in page
+        # Once, and not by its code as the record has it.
+        assert record.reason.startswith("sexual")
+        assert record.reason not in page
         assert "Overturn" in page
         assert "Uphold" in page
 

@@ -83,6 +83,15 @@ class TestWithoutScript:
         assert "Nothing waits" in page
         assert {fresh(record).status for record in records} == {Status.PASSED, Status.BLOCKED}
 
+    def test_what_was_skipped_is_counted_once(self, waiting, desk):
+        for _ in range(3):
+            waiting()
+        page = desk.claim()
+        for number in (1, 2, 3):
+            assert f"Picture {number} of 3" in page
+            page = text_of(desk.answer(page, "skip"))
+        assert "3 pictures still wait: you skipped them" in page
+
     def test_decision_keeps_reason_and_comment(self, waiting, desk):
         record = waiting(file_name="photos/cat.jpg")
         page = desk.claim()

@@ -432,6 +432,30 @@ class TestKeys:
         shows(page, record)
         assert not Decision.objects.exists()
 
+    @pytest.mark.parametrize("leave", ["Escape", "another reason"])
+    def test_block_that_waits_for_its_comment_is_given_up(self, browsing: Browsing, reviewer: User, leave: str) -> None:
+        record, following = (uploaded(number) for number in range(2))
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        shows(page, record)
+        press(page, "9", "b")
+        asked = page.get_by_text("This reason needs a comment")
+        expect(asked).to_be_visible()
+        if leave == "Escape":
+            press(page, "Escape")
+        else:
+            page.get_by_role("radio", name="No reason").check()
+        expect(asked).to_have_count(0)
+        # What is written now is meant for somebody else.
+        press(page, "n")
+        page.keyboard.type("Is this one allowed?")
+        press(page, "Enter")
+        shows(page, record)
+        press(page, "e")
+        shows(page, following)
+        expect(page.locator("#imgmod-last")).to_contain_text(name_of(record))
+        assert now(record).lane == Lane.ESCALATED
+
     def test_can_be_switched_off(self, browsing: Browsing, reviewer: User) -> None:
         record, following = (uploaded(number) for number in range(2))
         save_preferences(reviewer, Preferences(has_single_keys=False))

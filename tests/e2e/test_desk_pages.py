@@ -12,6 +12,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
 from django_imgmod.models import Appeal, Decision, DetectedLabel, ModerationRecord
+from django_imgmod.services.review.appeals import appeal
 from django_imgmod.services.review.batches import Seen, decide_batch
 from tests.hostapp.models import OwnedPhoto
 from tests.review.moderating import now
@@ -161,6 +162,38 @@ class TestLooks:
         for path in (GRID, STATISTICS, PREFERENCES):
             page.goto(path)
             is_in_order(page)
+
+
+@pytest.mark.parametrize("width", [320, 390, 640])
+def test_words_of_an_appeal_fit_their_buttons(
+    browsing: Browsing, moderator: User, staff: Callable[..., User], width: int
+) -> None:
+    record = uploaded(0)
+    decide(staff(FIRST), record, Outcome.BLOCK)
+    appeal(now(record), by=staff(), text="Look again")
+    page = browsing.open(f"{DESK}?lane=appealed", {"viewport": {"width": width, "height": 600}}, user=moderator)
+    start(page)
+    for button in card(page).locator(".imgmod-buttons .imgmod-button").all():
+        assert button.evaluate("button => button.scrollWidth <= button.clientWidth"), button.inner_text()
+
+
+class TestListOfKeys:
+    def test_names_them_where_the_buttons_do_not(self, browsing: Browsing, moderator: User) -> None:
+        page = browsing.open(DESK, PHONE, user=moderator)
+        button = page.get_by_role("button", name="Keys")
+        expect(button.locator("kbd")).to_be_hidden()
+        button.tap()
+        expect(page.get_by_role("dialog").locator("kbd").first).to_be_visible()
+
+    @pytest.mark.parametrize("path", [DESK, GRID])
+    def test_is_left_by_the_next_key(self, browsing: Browsing, moderator: User, path: str) -> None:
+        page = browsing.open(path, user=moderator)
+        press(page, "?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        press(page, " ")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        press(page, "?")
+        expect(page.get_by_role("checkbox", name="Single keys")).to_be_checked()
 
 
 class TestGrid:

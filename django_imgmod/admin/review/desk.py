@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -153,7 +154,7 @@ def present_card(
         site,
         card,
         number=place.number,
-        total=None if place.is_filtered else place.number + _unclaimed_count(request, place.filter.lane, lane_count),
+        total=None if place.is_filtered else place.number + _undealt_count(request, place, lane_count),
         shown=shown if shown in SHOWN else "",
         draft=draft,
     )
@@ -173,7 +174,7 @@ def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
     )
 
 
-def _unclaimed_count(request: HttpRequest, lane: str, lane_count: int) -> int:
-    """Return how many wait beside those that the user holds."""
-    held = in_lane(lane, using=database()).filter(claimed_by=request.user.pk)
-    return max(0, lane_count - held.count())
+def _undealt_count(request: HttpRequest, place: Place, lane_count: int) -> int:
+    """Return how many wait beside those that the user holds or has skipped."""
+    dealt = Q(claimed_by=request.user.pk) | Q(pk__in=place.skipped_keys)
+    return max(0, lane_count - in_lane(place.filter.lane, using=database()).filter(dealt).count())

@@ -62,6 +62,16 @@
     function choose(radio) {
         const none = radio.form.querySelector('input[type=radio][value=""]');
         (radio.checked && none ? none : radio).checked = true;
+        giveUp();
+    }
+
+    /** What was begun, and waits for a comment, is not meant any more. */
+    function giveUp() {
+        const begun = desk.querySelector("[data-imgmod-begun]");
+        if (begun) {
+            delete begun.dataset.imgmodBegun;
+            document.getElementById("imgmod-notice").replaceChildren();
+        }
     }
 
     function focusField(key) {
@@ -79,7 +89,7 @@
         }
     }
 
-    /** In the comment: Enter does what was begun, or leaves the field; Escape leaves it. */
+    /** In the comment: Enter does what was begun, or leaves the field; Escape leaves it, and what was begun. */
     function onFieldKey(event) {
         const isEnter = event.key === "Enter" && !event.shiftKey && !event.isComposing;
         if (!areKeysOn() || !event.target.matches("textarea[data-imgmod-focus-key]") || !(isEnter || event.key === "Escape")) {
@@ -90,6 +100,7 @@
         if (begun && isEnter) {
             begun.click();
         } else {
+            giveUp();
             leaveField();
         }
     }
@@ -132,6 +143,8 @@
     document.addEventListener("change", (event) => {
         if (event.target.matches("[data-imgmod-toggle-keys]")) {
             toggleKeys(event.target);
+        } else if (event.target.matches("[name=reason_code]")) {
+            giveUp();
         }
     });
 
