@@ -25,7 +25,7 @@ Exits with 1 where less is claimed than 3,000 a second one by one, or 25,000 in 
 
     DATABASE_URL=postgres://… python benchmarks/claims.py
     DATABASE_URL=postgres://… python benchmarks/claims.py --processes 4 --records 40000
-    DATABASE_URL=postgres://… python benchmarks/claims.py --prepared      # as with server_side_binding in OPTIONS
+    DATABASE_URL=postgres://… python benchmarks/claims.py --prepared      # with the OPTIONS of docs/databases.md
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ from django.db.models import Model
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases
 from django.utils import timezone
 
+from benchmarks.postgresql import PREPARED
 from django_imgmod.models import ModerationRecord, current_key
 from django_imgmod.services.claims import claim_due
 from tests.hostapp.models import Photo
@@ -71,8 +72,6 @@ MIN_A_SECOND = {1: 3_000, 100: 25_000}
 HELD = 50
 MIN_CLAIMS = 3
 DEADLINE = 600.0
-# What Django hands to psycopg, so that it prepares what is often run. Not for what pools connections by transaction.
-PREPARED: Final = {"server_side_binding": True, "prepare_threshold": 5}
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 Result = TypeVar("Result")

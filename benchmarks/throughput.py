@@ -7,7 +7,7 @@ in any second? Then less: how long does a picture wait for its verdict?
 
     DATABASE_URL=postgres://… python benchmarks/throughput.py             # ten minutes, then two
     DATABASE_URL=postgres://… python benchmarks/throughput.py --seconds 60
-    DATABASE_URL=postgres://… python benchmarks/throughput.py --prepared  # as with server_side_binding in OPTIONS
+    DATABASE_URL=postgres://… python benchmarks/throughput.py --prepared  # with the OPTIONS of docs/databases.md
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import environ
 
+from benchmarks.postgresql import PREPARED
 from tests.faults.server import FaultServer
 from tests.faults.sites import Site, ended
 
 QPS = 100
 LATENCY = 0.02
-PREPARED = {"server_side_binding": True, "prepare_threshold": 5}
 # The first seconds, in which processes start, are not counted.
 WARM_UP = 15.0
 

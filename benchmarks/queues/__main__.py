@@ -20,6 +20,8 @@ Celery
 Theirs is the time from the first piece of work that begins to the last that does: to take the first and to see the
 last one done is not counted, in favour of the others. A ratio is ours to theirs, in the median of the rounds.
 
+Both that use PostgreSQL do so with the OPTIONS that docs/databases.md names.
+
 A broker whose URL is not given is left out; PostgreSQL and what is given must answer. Stops what it starts and clears
 away what it made, at Ctrl-C as well. Exits with 1 where our claims are slower than ``benchmarks/claims.py`` demands.
 

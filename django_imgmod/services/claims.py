@@ -8,20 +8,21 @@ moved on: every write names the version that it expects.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from django.contrib.contenttypes.models import ContentType
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType, ContentTypeManager
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Expression, F, QuerySet
+from django.db.models import BooleanField, F, QuerySet
 from django.db.models.expressions import RawSQL
 
 from ..clock import DatabaseNow, now_sql
@@ -31,6 +32,10 @@ from .unhurried import unhurried
 
 LEASE: Final = timedelta(minutes=5)
 _HOST: Final = socket.gethostname()[:40]
+# What may be long, and nobody needs who works on a record. Of all other columns Django takes values as they come.
+_LEFT_OUT: Final = ("evaluated", "raw")
+# As psycopg, which sites with other databases need not have, numbers its formats (psycopg.pq.Format).
+_BINARY: Final = 1
 
 
 def claim(public_id: uuid.UUID, *, using: str) -> ModerationRecord | None:
@@ -40,7 +45,7 @@ def claim(public_id: uuid.UUID, *, using: str) -> ModerationRecord | None:
     due = records.due().order_by().filter(public_id=public_id)
     if not due.update(**_lease(owner), attempt_count=F("attempt_count") + 1):
         return None
-    record = records.filter(public_id=public_id, lease_owner=owner).first()
+    record = records.filter(public_id=public_id, lease_owner=owner).defer(*_LEFT_OUT).first()
     if record is not None:
         _fill_in_content_types([record], using)
     return record
@@ -103,11 +108,16 @@ def claimed_at(record: ModerationRecord) -> datetime:
 
 def _fill_in_content_types(records: Sequence[ModerationRecord], using: str) -> None:
     """Fill in what Django keeps in memory, and would ask the database for at every record."""
-    manager = ContentType.objects.db_manager(using)
+    manager = _content_types(using)
     found = {key: manager.get_for_id(key) for key in {record.content_type_id for record in records}}
     field: Any = ModerationRecord._meta.get_field("content_type")
     for record in records:
         field.set_cached_value(record, found[record.content_type_id])
+
+
+@cache
+def _content_types(using: str) -> ContentTypeManager:
+    return ContentType.objects.db_manager(using)
 
 
 def _held(records: Sequence[ModerationRecord]) -> QuerySet[ModerationRecord]:
@@ -122,42 +132,39 @@ def _lease(owner: str) -> dict[str, Any]:
 
 def _owner() -> str:
     """Name this claim: for people the process that holds it, for the database no other claim ever."""
-    return f"{_HOST}:{os.getpid()}:{threading.get_ident()}:{uuid.uuid4().hex[:8]}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """The claim of one database, put together once, as it is often run."""
-
-    sql: str
-    names: list[str]
-    converters: list[tuple[int, list[Callable[..., Any]], Expression]]
-    """By the column's position, what makes a field's value of the database's."""
-
-    def record(self, row: Sequence[Any], connection: BaseDatabaseWrapper) -> ModerationRecord:
-        values = list(row)
-        for position, functions, expression in self.converters:
-            for convert in functions:
-                values[position] = convert(values[position], expression, connection)
-        return ModerationRecord.from_db(connection.alias, self.names, values)
+    return f"{_HOST}:{os.getpid()}:{threading.get_ident()}:{secrets.token_hex(4)}"
 
 
 def _claim_in_one_statement(provider: str, connection: BaseDatabaseWrapper, limit: int) -> list[ModerationRecord]:
     # Nobody is asked about a picture before ``begin_submission``, whose commit does wait for the disk, for this, too.
-    statement = _statement(connection.alias, limit, unhurried(connection))
+    is_binary = _can_be_binary(connection)
+    sql, names = _statement(connection.alias, limit, unhurried(connection))
     with connection.cursor() as cursor:
-        cursor.execute(statement.sql, [_owner(), LEASE.total_seconds(), provider])
+        if is_binary:
+            cursor.cursor.format = _BINARY
+        cursor.execute(sql, [_owner(), LEASE.total_seconds(), provider])
         rows = cursor.fetchall()
-    return [statement.record(row, connection) for row in rows]
+    return [ModerationRecord.from_db(connection.alias, names, row) for row in rows]
+
+
+def _can_be_binary(connection: BaseDatabaseWrapper) -> bool:
+    """
+    Return whether psycopg may be asked for binary columns, of which it makes values by itself.
+
+    Of the text of a time Django makes one in Python, which takes longer than all else of a record. Cursors that put
+    parameters in by themselves know text alone, and binary times are never naive.
+    """
+    return settings.USE_TZ and connection.settings_dict["OPTIONS"].get("server_side_binding") is True
 
 
 @cache
-def _statement(using: str, limit: int, condition: str) -> _Statement:
+def _statement(using: str, limit: int, condition: str) -> tuple[str, Collection[str]]:
+    """Return the claim of a database, put together once, as it is often run, and the names of what it returns."""
     connection = connections[using]
     quote = connection.ops.quote_name
     now, _ = now_sql(connection)
     table = quote(ModerationRecord._meta.db_table)
-    fields = ModerationRecord._meta.concrete_fields
+    fields = [field for field in ModerationRecord._meta.concrete_fields if field.attname not in _LEFT_OUT]
     # ARRAY() makes the inner query run once; as IN (…) the planner may repeat it, and lock more than the limit. This is
     # written into the statement: prepared for any limit, PostgreSQL takes it for large and plans anew at each claim.
     sql = f"""
@@ -169,10 +176,7 @@ def _statement(using: str, limit: int, condition: str) -> _Statement:
         ))
         RETURNING {", ".join(quote(str(field.column)) for field in fields)}
     """  # noqa: S608 - names of our own
-    compiler = ModerationRecord.objects.using(using).query.get_compiler(using)
-    columns = [field.get_col(ModerationRecord._meta.db_table) for field in fields]
-    converters = [(position, *converter) for position, converter in compiler.get_converters(columns).items()]
-    return _Statement(sql, [field.attname for field in fields], converters)
+    return sql, frozenset(field.attname for field in fields)
 
 
 def _claim_in_steps(provider: str, using: str, limit: int, *, can_skip: bool) -> list[ModerationRecord]:
@@ -185,4 +189,4 @@ def _claim_in_steps(provider: str, using: str, limit: int, *, can_skip: bool) ->
         keys = list(candidates.values_list("pk", flat=True)[:limit])
         if not keys or not due.order_by().filter(pk__in=keys).update(**_lease(owner)):
             return []
-        return list(records.filter(pk__in=keys, lease_owner=owner))
+        return list(records.filter(pk__in=keys, lease_owner=owner).defer(*_LEFT_OUT))

@@ -36,16 +36,44 @@ def synchronous_commit() -> Any:
         return cursor.fetchone()
 
 
-def test_claimed_record_is_whole():
-    make_record(
-        due_at=ago(minutes=1), raw=RAW, evaluated=["sexual"], top_confidence="12.50", submitted_at=timezone.now()
-    )
-    [record] = claim()
-    stored = ModerationRecord.objects.get()
-    for field in ModerationRecord._meta.concrete_fields:
-        assert getattr(record, field.attname) == getattr(stored, field.attname), field.name
-    assert (record.raw, record.evaluated) == (RAW, ["sexual"])
-    assert record.get_deferred_fields() == set()
+@pytest.fixture
+def prepares() -> Iterator[None]:
+    """Have the driver prepare what it runs a second time, on PostgreSQL."""
+    before = connection.settings_dict["OPTIONS"]
+    connection.close()
+    if connection.vendor == "postgresql":
+        connection.settings_dict["OPTIONS"] = {**before, "server_side_binding": True, "prepare_threshold": 1}
+    yield
+    connection.close()
+    connection.settings_dict["OPTIONS"] = before
+
+
+class TestClaimedRecord:
+    @pytest.fixture(params=[True, False])
+    def has_time_zones(self, request: pytest.FixtureRequest, settings: Any) -> Iterator[bool]:
+        settings.USE_TZ = request.param
+        # The session's time zone and what the driver makes of a time are settled when it connects.
+        connection.close()
+        yield request.param
+        connection.close()
+
+    def test_is_as_the_database_has_it(self, has_time_zones: bool) -> None:
+        make_record(due_at=ago(minutes=1), raw=RAW, top_confidence="12.50", submitted_at=timezone.now(), width=640)
+        [record] = claim()
+        stored = ModerationRecord.objects.get()
+        for field in ModerationRecord._meta.concrete_fields:
+            value, expected = getattr(record, field.attname), getattr(stored, field.attname)
+            assert (value, type(value)) == (expected, type(expected)), field.name
+        assert timezone.is_aware(record.submitted_at) == has_time_zones
+
+    @pytest.mark.usefixtures("prepares")
+    def test_is_the_same_by_prepared_statements(self, has_time_zones: bool) -> None:
+        self.test_is_as_the_database_has_it(has_time_zones)
+
+    def test_leaves_the_last_answer_in_the_database(self) -> None:
+        make_record(due_at=ago(minutes=1), raw=RAW)
+        [record] = claim()
+        assert record.get_deferred_fields() == {"evaluated", "raw"}
 
 
 def test_what_is_known_of_a_claimed_record_costs_no_statement(django_assert_num_queries):
@@ -87,18 +115,6 @@ def test_nothing_but_the_claim_is_hurried():
         assert len(claim(1)) == 1
         assert synchronous_commit() == before
     assert len(claim(1)) == 1
-
-
-@pytest.fixture
-def prepares() -> Iterator[None]:
-    """Have the driver prepare what it runs a second time, on PostgreSQL."""
-    before = connection.settings_dict["OPTIONS"]
-    connection.close()
-    if connection.vendor == "postgresql":
-        connection.settings_dict["OPTIONS"] = {**before, "server_side_binding": True, "prepare_threshold": 1}
-    yield
-    connection.close()
-    connection.settings_dict["OPTIONS"] = before
 
 
 @pytest.mark.usefixtures("prepares")
