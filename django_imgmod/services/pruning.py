@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -33,7 +33,12 @@ RECORDS: Final = "records"
 LABELS: Final = "detected labels"
 RAW_ANSWERS: Final = "raw answers"
 RECEIPTS: Final = "callback receipts"
-COUNTED: Final = (RECORDS, LABELS, RAW_ANSWERS, RECEIPTS)
+COUNTED: Final[Mapping[Kind, Sequence[str]]] = {
+    Kind.RECORDS: (RECORDS, LABELS),
+    Kind.RAW: (RAW_ANSWERS,),
+    Kind.RECEIPTS: (RECEIPTS,),
+}
+"""What is counted of each kind."""
 
 # What was not processed, or not with success, can still be.
 _PROCESSED: Final = (ReceiptOutcome.APPLIED, ReceiptOutcome.REPEATED, ReceiptOutcome.LATE)

@@ -69,6 +69,20 @@ def receipt(outcome: ReceiptOutcome, at: Any = OLD, **columns: Any) -> CallbackR
     return CallbackReceipt.objects.create(provider="default", body="{}", outcome=outcome, received_at=at, **columns)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        (["--records"], ["records", "detected labels"]),
+        (["--receipts", "--raw"], ["raw answers", "callback receipts"]),
+        ([], ["records", "detected labels", "raw answers", "callback receipts"]),
+    ],
+)
+def test_tells_of_what_was_asked_for(kinds, told):
+    output = StringIO()
+    call_command("imgmod_prune", "--older-than=180d", *kinds, stdout=output)
+    assert output.getvalue().splitlines() == [f"        0 {what} gone" for what in told]
+
+
 class TestRecords:
     def test_superseded_records_go_with_their_labels(self, record):
         kept = record(RECENT)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -34,7 +36,7 @@ class Command(BaseCommand):
         add_database(parser, "records")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        kinds = options["kinds"] or list(Kind)
+        kinds = [kind for kind in Kind if kind in (options["kinds"] or Kind)]
         counts: Counter[str] = Counter()
         with stop_on_signal() as stop:
             older_than = timezone.now() - options["older_than"]
@@ -43,10 +45,10 @@ class Command(BaseCommand):
                 if stop.is_set():
                     break
             if options["verbosity"]:
-                self._report(counts, "would go" if options["dry_run"] else "gone")
+                self._report(kinds, counts, "would go" if options["dry_run"] else "gone")
             if stop.is_set():
                 raise CommandError("Stopped. Run the same command again for the rest.", returncode=INTERRUPTED)
 
-    def _report(self, counts: Counter[str], verb: str) -> None:
-        for what in COUNTED:
+    def _report(self, kinds: Iterable[Kind], counts: Counter[str], verb: str) -> None:
+        for what in chain.from_iterable(COUNTED[kind] for kind in kinds):
             self.stdout.write(f"{counts[what]:>9,} {what} {verb}")
