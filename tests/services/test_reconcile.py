@@ -64,6 +64,11 @@ def test_file_that_is_still_gone_is_told_and_left_to_a_person(picture):
     assert run()[-1] == "mended: 1 unrecorded"
 
 
+def test_batch_of_nothing_is_refused_as_by_the_other_commands():
+    with pytest.raises(CommandError, match="--batch: must be more than 0"):
+        call_command("imgmod_reconcile", "--batch=0")
+
+
 def test_what_was_written_past_the_signals_is_judged(picture):
     storage = Photo._meta.get_field("image").storage
     names = [storage.save(f"photos/{number}.png", picture(number)) for number in range(5)]

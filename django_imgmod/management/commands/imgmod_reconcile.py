@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from ...choices import Discrepancy
 from ...services.reconcile import Finding, reconcile
 from ...services.walk import BATCH
-from ..arguments import add_database, watched_fields_named
+from ..arguments import add_database, positive, watched_fields_named
 
 
 class Command(BaseCommand):
@@ -23,12 +23,12 @@ class Command(BaseCommand):
         parser.add_argument("fields", nargs="*", metavar="app.Model.field", help="Default: every watched field.")
         parser.add_argument("--dry-run", action="store_true", help="Only say what does not agree.")
         parser.add_argument("--rehash", action="store_true", help="Also read every file, and compare its bytes.")
-        parser.add_argument("--batch", type=int, default=BATCH, help=f"Rows to read at a time (default: {BATCH}).")
+        parser.add_argument(
+            "--batch", type=positive(int), default=BATCH, help=f"Rows to read at a time (default: {BATCH})."
+        )
         add_database(parser, "objects")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["batch"] < 1:
-            raise CommandError("--batch must be at least 1.")
         total: Counter[str] = Counter()
         for watched in watched_fields_named(options["fields"]):
             found = reconcile(
