@@ -183,6 +183,36 @@ class TestHolding:
         is_veiled(page)
 
 
+@pytest.mark.parametrize("label", ["sexual_nudity", "qrcode"])
+def test_picture_that_has_not_arrived_is_not_waited_for_once_the_card_is_answered(
+    browsing: Browsing, reviewer: User, label: str
+) -> None:
+    records = [uploaded(number, detected(label)) for number in range(3)]
+    page = browsing.open(DESK, user=reviewer)
+    start(page)
+    shows(page, records[0])
+    page.wait_for_load_state("networkidle")
+    given_up: list[str] = []
+    page.on("requestfailed", lambda request: given_up.append(request.url))
+    # What is loaded from now on, which is the last card, arrives without its picture.
+    page.route("**/review/media/**", lambda route: None)
+    press(page, "a")
+    shows(page, records[1])
+    press(page, "a")
+    shows(page, records[2])
+    small = str(look(page).get_attribute("data-small"))
+    press(page, "b")
+    expect(heading(page)).to_have_text("Nothing waits")
+    eventually(page, lambda: any(url.endswith(small) for url in given_up))
+
+    page.unroute_all()
+    press(page, "z")
+    shows(page, records[2])
+    page.keyboard.down(" ")
+    is_shown(page, in_colour=label == "qrcode")
+    page.keyboard.up(" ")
+
+
 class TestComingBack:
     """The links of a page have ended meanwhile."""
 

@@ -133,6 +133,27 @@
         }
     }
 
+    function picturesOf(card) {
+        return [...card.querySelectorAll(".imgmod-look")]
+            .flatMap((look) => [...look.querySelectorAll("img"), ...(pictures.get(look) || new Map()).values()]);
+    }
+
+    /** Ask no longer for what has not arrived of a card: nobody looks at it, and the site may refuse it by now. */
+    function cancel(card) {
+        for (const picture of picturesOf(card).filter(({complete}) => !complete)) {
+            picture.dataset.cancelled = picture.getAttribute("src");
+            picture.removeAttribute("src");
+        }
+    }
+
+    /** Ask for it again: the card has come back. */
+    function resume(card) {
+        for (const picture of picturesOf(card).filter(({dataset}) => dataset.cancelled)) {
+            picture.src = picture.dataset.cancelled;
+            delete picture.dataset.cancelled;
+        }
+    }
+
     function holds(target) {
         return target instanceof Element && target.closest(".imgmod-look, [data-imgmod-look]") !== null;
     }
@@ -208,8 +229,10 @@
     window.addEventListener("pagehide", hide);
     document.addEventListener("visibilitychange", hide);
     document.addEventListener("imgmod:loaded", (event) => prepare(event.detail));
+    document.addEventListener("imgmod:answered", (event) => cancel(event.detail));
     document.addEventListener("imgmod:dealt", (event) => {
         hide();
+        resume(event.detail);
         if (event.detail.dataset.seen !== undefined) {
             count(event.detail);
         }

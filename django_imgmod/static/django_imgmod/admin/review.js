@@ -248,6 +248,7 @@
             showWayBack();
         }
         answered.push(card.dataset.id);
+        tell("answered", card);
         // On its way before the next card is asked for, which must not be this one.
         outbox.push({url: button.hasAttribute("formaction") ? button.formAction : form.action, body, card});
         advance();
