@@ -89,7 +89,7 @@ def empty(model: type[Model]) -> None:
 
 def analyse(model: type[Model]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {model._meta.db_table}")
+        cursor.execute(f"ANALYZE {'TABLE ' if connection.vendor == 'mysql' else ''}{model._meta.db_table}")
 
 
 def fill(count: int) -> None:
