@@ -8,6 +8,7 @@ its limit.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import os
@@ -30,7 +31,6 @@ MEGAPIXELS = {"1 megapixel": (1155, 866), "4 megapixels": (2309, 1732)}
 SEXUAL = "django_imgmod.providers.local.sexual.SexualContentDetector"
 # The largest cost allowed, as a multiple of the bare network's.
 LIMITS = {"decode + classifier": 1.5, "whole engine": 2.2}
-ROUNDS = 60
 
 
 def photograph(size: tuple[int, int], number: int = 0) -> bytes:
@@ -67,7 +67,7 @@ def bare_network() -> Callable[[], object]:
     return lambda: session.run(None, given)
 
 
-def cpu_milliseconds(runs: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+def cpu_milliseconds(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Return the median CPU time of each, called in turns, in a new order each round."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     order = list(runs)
@@ -80,7 +80,7 @@ def cpu_milliseconds(runs: dict[str, Callable[[], object]], rounds: int = ROUNDS
     return {name: 1000 * statistics.median(values) for name, values in times.items()}
 
 
-def compare(content: bytes) -> bool:
+def compare(content: bytes, rounds: int) -> bool:
     """Print what each part costs; return whether all keep their limits."""
     source = source_of(content)
     classifier, engine = LocalProvider("classifier", detectors=[SEXUAL]), LocalProvider("engine")
@@ -91,7 +91,7 @@ def compare(content: bytes) -> bool:
     }
     for run in runs.values():
         run()
-    costs = cpu_milliseconds(runs)
+    costs = cpu_milliseconds(runs, rounds)
     ratios = {name: cost / costs["bare network"] for name, cost in costs.items()}
     for name, cost in costs.items():
         limit = f"  (at most {LIMITS[name]})" if name in LIMITS else ""
@@ -99,9 +99,9 @@ def compare(content: bytes) -> bool:
     return all(ratios[name] <= limit for name, limit in LIMITS.items())
 
 
-def throughput(threads: int, contents: Sequence[bytes]) -> float:
-    """Return how many pictures a second that many threads judge, by the clock."""
-    sources = [source_of(content) for content in contents] * 20
+def throughput(threads: int, contents: Sequence[bytes], times: int) -> float:
+    """Return how many pictures a second that many threads judge, each of them so many times, by the clock."""
+    sources = [source_of(content) for content in contents] * times
     shares = [sources[number::threads] for number in range(threads)]
 
     def judge(share: Sequence[ImageSource]) -> None:
@@ -138,6 +138,14 @@ def processor() -> str:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--times", type=int, default=20, help="that the pictures of the throughput are judged")
+    parser.add_argument("--memory", nargs="+", metavar="PATH", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory:
+        report_memory(options.memory)
+        return 0
     print(f"{os.cpu_count()} x {processor()}, Python {platform.python_version()}")
     are_kept = True
     with tempfile.TemporaryDirectory() as folder:
@@ -145,16 +153,17 @@ def main() -> int:
             path = Path(folder, f"{size[0]}.jpg")
             path.write_bytes(photograph(size))
             print(f"{name}, {path.stat().st_size // 1000} kB:")
-            are_kept &= compare(path.read_bytes())
+            are_kept &= compare(path.read_bytes(), options.rounds)
         print("throughput of the whole engine at 1 megapixel:")
         contents = [photograph(MEGAPIXELS["1 megapixel"], number) for number in range(3)]
         for threads in (1, 2):
-            print(f"  {threads} thread(s): {throughput(threads, contents):.1f} images/s")
+            print(f"  {threads} thread(s): {throughput(threads, contents, options.times):.1f} images/s")
         print("memory of a worker:", flush=True)
         # In a process of its own, so that it holds nothing but the engine.
-        subprocess.run([sys.executable, __file__, *sorted(map(str, Path(folder).iterdir()))], check=True)
+        paths = sorted(map(str, Path(folder).iterdir()))
+        subprocess.run([sys.executable, __file__, "--memory", *paths], check=True)
     return 0 if are_kept else 1
 
 
 if __name__ == "__main__":
-    sys.exit(report_memory(sys.argv[1:]) if sys.argv[1:] else main())
+    sys.exit(main())

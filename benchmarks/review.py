@@ -52,7 +52,6 @@ MAX_PAGES: Final = 5
 # One of so many waits.
 SHARE: Final = 100
 SEVERAL: Final = 20
-MANY: Final = 1000
 # As many as the desk remembers.
 SKIPS: Final = 250
 
@@ -164,7 +163,7 @@ def decide(user: Any, count: int) -> None:
             cursor.execute(_DECIDE, [[record.pk]])
 
 
-def next_card(me: Any, others: Any, rounds: int) -> bool:
+def next_card(me: Any, others: Any, rounds: int, crowd: int) -> bool:
     """Print what the next card takes; return whether that is little enough."""
     print(f"next card, at most {MAX_MS} ms and {MAX_PAGES} pages; medians of {rounds}")
     is_enough = look("untouched", me, QueueFilter(), rounds).is_enough
@@ -180,11 +179,11 @@ def next_card(me: Any, others: Any, rounds: int) -> bool:
     )
     look(f"{SEVERAL} skipped", me, QueueFilter(), rounds, but=first[:SEVERAL])
     look(f"{SKIPS} skipped", me, QueueFilter(), rounds, but=first)
-    hold(others, MANY)
-    look(f"{MANY:,} held", me, QueueFilter(), rounds)
+    hold(others, crowd)
+    look(f"{crowd:,} held", me, QueueFilter(), rounds)
     release(others, None, using="default")
-    decide(others, MANY)
-    look(f"{MANY:,} decided", me, QueueFilter(), rounds)
+    decide(others, crowd)
+    look(f"{crowd:,} decided", me, QueueFilter(), rounds)
     return is_enough
 
 
@@ -237,6 +236,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--crowd", type=int, default=1000, help="records that others hold, and then decide")
     parser.add_argument("--keep", metavar="NAME", help="keep the database under this name, or use it")
     options = parser.parse_args()
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
@@ -249,7 +249,7 @@ def main() -> int:
         prepare(name, me)
         print(f"{options.records:,} records, {counts_waiting(using='default')[Lane.FIRST]:,} wait", flush=True)
         calls(me, options.rounds)
-        is_enough = next_card(me, others, options.rounds)
+        is_enough = next_card(me, others, options.rounds, options.crowd)
     return 0 if is_enough else 1
 
 
