@@ -38,6 +38,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
+from benchmarks.postgresql import own_name
+
 # Before the models: it makes the settings.
 from benchmarks.scale import cpu_seconds, database, session
 from django_imgmod.choices import Lane
@@ -241,7 +243,7 @@ def main() -> int:
     options = parser.parse_args()
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
         parser.error("DATABASE_URL must name a database of a PostgreSQL server.")
-    name = options.keep or f"imgmod_review_{os.getpid()}"
+    name = options.keep or own_name("review")
     with database(name, options.records, is_kept=bool(options.keep)) as wrapper:
         connections["default"] = wrapper
         users = get_user_model()._default_manager

@@ -34,6 +34,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 # Playwright's event loop runs beneath this, which Django takes for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
+from benchmarks.postgresql import own_name
+
 # Before the models: it makes the settings.
 from benchmarks.scale import database
 
@@ -147,7 +149,7 @@ def main() -> int:
     if not find_chromium():
         parser.error("There is no Chromium on this machine.")
     settings.ALLOWED_HOSTS = [HOST]
-    name = options.keep or f"imgmod_keys_{os.getpid()}"
+    name = options.keep or own_name("keys")
     with database(name, options.records, is_kept=bool(options.keep)):
         # That of the threads that serve.
         connections.settings["default"]["NAME"] = name

@@ -29,6 +29,8 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.postgresql import own_name
+
 # Before the models: it makes the settings.
 from benchmarks.review import prepare
 from benchmarks.scale import cpu_seconds, database, session
@@ -191,7 +193,7 @@ def main() -> int:
         parser.error("DATABASE_URL must name a database of a PostgreSQL server.")
     settings.ROOT_URLCONF = "benchmarks.review_pages"
     settings.ALLOWED_HOSTS = ["testserver"]
-    names = (f"imgmod_pages_{os.getpid()}_small", options.keep or f"imgmod_pages_{os.getpid()}")
+    names = (own_name("small"), options.keep or own_name("large"))
     with (
         database(names[0], options.small) as few,
         database(names[1], options.large, is_kept=bool(options.keep)) as many,

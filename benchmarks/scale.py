@@ -60,6 +60,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from benchmarks.backfill import FIELD, peak_megabytes
+from benchmarks.postgresql import own_name
 from django_imgmod.management.arguments import watched_fields_named
 from django_imgmod.models import Decision, DetectedLabel, ModerationRecord
 from django_imgmod.services.passes import SLICE
@@ -477,10 +478,9 @@ def main() -> int:
     options = parser.parse_args()
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
         parser.error("DATABASE_URL must name a database of a PostgreSQL server.")
-    own = f"imgmod_scale_{os.getpid()}"
     with (
-        database(options.keep or f"{own}_large", options.large, is_kept=bool(options.keep)) as large,
-        database(f"{own}_small", options.small) as small,
+        database(options.keep or own_name("large"), options.large, is_kept=bool(options.keep)) as large,
+        database(own_name("small"), options.small) as small,
     ):
         factors = report(*compare(small, large, options.rounds), (options.small, options.large))
         growth = measure_commands(small, large, options)

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import environ
 
-from benchmarks.postgresql import PREPARED
+from benchmarks.postgresql import PREPARED, own_name
 from tests.faults.server import FaultServer
 from tests.faults.sites import Site, ended
 
@@ -74,7 +74,7 @@ def database(url: str, **options: object) -> Iterator[str]:
     from psycopg import sql
 
     entry: dict[str, Any] = environ.Env.db_url_config(url)
-    name = f"imgmod_throughput_{os.getpid()}"
+    name = own_name("throughput")
     with psycopg.connect(url.rsplit("/", 1)[0] + "/postgres", autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
