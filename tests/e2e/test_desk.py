@@ -408,6 +408,33 @@ class TestUndo:
         end_of_grace()
         assert [message.outcome for message in DummyProvider("default").feedback][-1] == Outcome.PASS
 
+    def test_counts_back(self, browsing: Browsing, reviewer: User) -> None:
+        records = [uploaded(number) for number in range(4)]
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+
+        def answer(key: str, *numbers: int) -> None:
+            for number in numbers:
+                shows(page, records[number - 1])
+                expect(heading(page)).to_have_text(re.compile(rf"Picture {number} of 4\b"))
+                # The next card is here, and what is told of this one is told with it.
+                page.wait_for_load_state("networkidle")
+                press(page, key)
+
+        answer("b", 1, 2)
+        answer("z", 3, 2)
+        answer("b", 1, 2)
+        # What was skipped, and is gone back to, is no other picture either.
+        answer("s", 3)
+        answer("ArrowLeft", 4)
+        answer("b", 3, 4)
+        expect(heading(page)).to_have_text("Nothing waits")
+        page.wait_for_load_state("networkidle")
+        press(page, "z")
+        answer("z", 4)
+        answer("a", 3, 4)
+        expect(heading(page)).to_have_text("Nothing waits")
+
 
 class TestKeys:
     def test_do_nothing_while_somebody_writes_or_with_modifiers(self, browsing: Browsing, reviewer: User) -> None:

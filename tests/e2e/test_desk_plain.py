@@ -113,6 +113,29 @@ class TestDesk:
         assert "Decided meanwhile by" in told(page)
         assert [now(record).status for record in (first, second)] == [Status.BLOCKED, Status.PASSED]
 
+    def test_counts_back(self, browsing: Browsing, reviewer: User) -> None:
+        for number in range(4):
+            uploaded(number)
+        page = browsing.open(DESK, PLAIN, user=reviewer)
+        push(page, "Start")
+
+        def answer(button: str, *numbers: int) -> None:
+            for number in numbers:
+                expect(heading(page)).to_have_text(re.compile(rf"Picture {number} of 4\b"))
+                push(page, button)
+
+        answer("Block", 1, 2)
+        answer("Undo", 3, 2)
+        answer("Block", 1, 2)
+        answer("Skip", 3)
+        answer("Back to the skipped", 4)
+        answer("Pass", 3, 4)
+        expect(heading(page)).to_have_text("Nothing waits")
+        push(page, "Undo")
+        answer("Undo", 4)
+        answer("Pass", 3, 4)
+        expect(heading(page)).to_have_text("Nothing waits")
+
     def test_goes_back_to_what_was_skipped(self, browsing: Browsing, reviewer: User) -> None:
         first, second = (uploaded(number) for number in range(2))
         page = browsing.open(DESK, PLAIN, user=reviewer)

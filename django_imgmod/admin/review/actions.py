@@ -50,13 +50,15 @@ def claim_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpRespo
         place, card = _claim_named(request, public_id, place)
         if card is None:
             return tell(request, site, place, problems=[NOT_TO_BE_HAD], status=409)
+        place = place.stepping_back()
     elif is_by_script(request) or held_card(request, place) is None:
         card = _claim_next(request, place)
     if not is_by_script(request):
         return tell(request, site, place, card=card)
     # At the end, what one holds and does not see: of a window that could not give it back.
     card = card or held_card(request, place, beside=set(asked["held"]))
-    context = card_parts(request, site, place, card, counts=counts_waiting(using=database()))
+    counts = counts_waiting(using=database())
+    context = card_parts(request, site, place, card, counts=counts, is_early=public_id is None)
     return render(request, f"{TEMPLATES}/card.html", context)
 
 
@@ -104,6 +106,7 @@ def undo_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpRespon
     card = None
     if not is_leaving(request) and (first := next((receipt for receipt in batch.receipts if receipt.decision), None)):
         place, card = _claim_named(request, first.public_id, place)
+        place = place.stepping_back() if card else place
     return tell(request, site, place, batch=batch, notice=in_words(batch, TAKEN_BACK), card=card)
 
 

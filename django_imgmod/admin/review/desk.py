@@ -110,12 +110,18 @@ def card_parts(
     *,
     counts: Mapping[str, int],
     draft: Mapping[str, Any] | None = None,
+    is_early: bool = False,
 ) -> dict[str, Any]:
-    """Return what a card needs, or the words in its place where there is none; ``counts`` is what waits by lane."""
+    """
+    Return what a card needs, or the words in its place where there is none; ``counts`` is what waits by lane.
+
+    ``is_early`` is a card that comes after all others that its moderator holds, where otherwise these come after it.
+    """
     count = counts[place.filter.lane]
     if card is None:
         return {**parts(request, site, place), "card": None, "nothing": why_nothing(request, place, count)}
-    return {**parts(request, site, place), "card": present_card(request, site, place, card, count, draft=draft)}
+    shown = present_card(request, site, place, card, count, draft=draft, is_early=is_early)
+    return {**parts(request, site, place), "card": shown}
 
 
 def require_lane(request: HttpRequest, place: Place) -> None:
@@ -146,15 +152,19 @@ def present_card(
     lane_count: int,
     *,
     draft: Mapping[str, Any] | None = None,
+    is_early: bool = False,
 ) -> CardPage:
     """Return a card as its template needs it, with how many there are."""
     shown = request.GET.get("shown", "")
+    dealt = Q(claimed_by=request.user.pk)
+    if not is_early:
+        dealt &= Q(pk__in=[record.pk for record in card.members])
     return present(
         request,
         site,
         card,
         number=place.number,
-        total=None if place.is_filtered else place.number + _undealt_count(request, place, lane_count),
+        total=None if place.is_filtered else place.number + _undealt_count(place, lane_count, dealt),
         shown=shown if shown in SHOWN else "",
         draft=draft,
     )
@@ -174,7 +184,7 @@ def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
     )
 
 
-def _undealt_count(request: HttpRequest, place: Place, lane_count: int) -> int:
-    """Return how many wait beside those that the user holds or has skipped."""
-    dealt = Q(claimed_by=request.user.pk) | Q(pk__in=place.skipped_keys)
-    return max(0, lane_count - in_lane(place.filter.lane, using=database()).filter(dealt).count())
+def _undealt_count(place: Place, lane_count: int, dealt: Q) -> int:
+    """Return how many wait beside those that are dealt or were skipped."""
+    counted = in_lane(place.filter.lane, using=database()).filter(dealt | Q(pk__in=place.skipped_keys))
+    return max(0, lane_count - counted.count())

@@ -100,6 +100,10 @@ class Place:
             dropped = skipped.pop(0)
         return replace(self, skipped=tuple(skipped)), dropped
 
+    def stepping_back(self) -> Place:
+        """Return the place where a card is answered anew: what is on the desk comes after it."""
+        return replace(self, number=max(self.number - 1, 1))
+
     @property
     def is_filtered(self) -> bool:
         return any(name != "order" for name, _value in self.chosen)

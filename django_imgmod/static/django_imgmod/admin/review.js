@@ -54,7 +54,7 @@
     }
 
     function announce(card) {
-        lastNumber = Math.max(lastNumber, Number(card.dataset.number));
+        lastNumber = Number(card.dataset.number);
         tell("dealt", card);
     }
 
@@ -131,11 +131,16 @@
         return Math.max(lastNumber, ...held().map((card) => Number(card.dataset.number))) + 1;
     }
 
+    /** The number of the card on the desk, or of the one that would come there. */
+    function currentNumber() {
+        return isCard(current()) ? Number(current().dataset.number) : lastNumber + 1;
+    }
+
     // Talking to the site
 
     function fields(values, number) {
         const query = new URLSearchParams(place);
-        query.set("number", number || Number(current().dataset.number) || lastNumber || 1);
+        query.set("number", number || currentNumber());
         return new URLSearchParams({[TOKEN]: desk.querySelector(`[name=${TOKEN}]`).value, query, ...values});
     }
 
