@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -228,6 +229,30 @@ class TestGrid:
         page.get_by_role("button", name="Undo: blocked", exact=True).click()
         expect(told).to_contain_text("2 decisions were taken back")
         assert [now(record).status for record in records[1:3]] == [Status.IN_REVIEW] * 2
+
+
+class TestStatistics:
+    @pytest.mark.parametrize("language", ["en", "ar"])
+    def test_chart_that_is_too_wide_begins_with_the_newest_day(
+        self, browsing: Browsing, full_desk: ModerationRecord, moderator: User, settings: Any, language: str
+    ) -> None:
+        settings.LANGUAGE_CODE = language
+        page = browsing.open(STATISTICS, PHONE, user=moderator)
+        chart = page.locator("#imgmod-days ~ .imgmod-scroll").first
+        chart.scroll_into_view_if_needed()
+        days = chart.locator(".imgmod-chart-point")
+        expect(days.last).to_be_in_viewport(ratio=1)
+        expect(days.first).not_to_be_in_viewport()
+
+    @pytest.mark.parametrize("language", ["en", "ar"])
+    def test_chart_begins_where_its_heading_does(
+        self, browsing: Browsing, full_desk: ModerationRecord, moderator: User, settings: Any, language: str
+    ) -> None:
+        settings.LANGUAGE_CODE = language
+        page = browsing.open(STATISTICS, {"viewport": {"width": 1600, "height": 900}}, user=moderator)
+        boxes = (page.locator(part).bounding_box() for part in ("#imgmod-days", "#imgmod-days ~ .imgmod-scroll > svg"))
+        starts = [box["x"] + box["width"] * (language == "ar") for box in boxes if box]
+        assert starts == [pytest.approx(starts[0], abs=1)] * 2
 
 
 HOSTILE = (
