@@ -196,6 +196,28 @@ class TestListOfKeys:
         press(page, "?")
         expect(page.get_by_role("checkbox", name="Single keys")).to_be_checked()
 
+    @pytest.mark.parametrize("path", [DESK, GRID])
+    @pytest.mark.parametrize("opened_by", ["key", "button"])
+    def test_begins_at_its_beginning_in_a_low_window(
+        self, browsing: Browsing, full_desk: ModerationRecord, moderator: User, path: str, opened_by: str
+    ) -> None:
+        page = browsing.open(path, {"viewport": {"width": 640, "height": 400}}, user=moderator)
+        button = page.get_by_role("button", name="Keys")
+        button.focus()
+        press(page, "?" if opened_by == "key" else "Enter")
+        dialog = page.get_by_role("dialog", name="Keys")
+        expect(dialog.get_by_role("heading", name="Keys")).to_be_in_viewport(ratio=0.9)
+        expect(dialog.locator("kbd").first).to_be_in_viewport(ratio=0.9)
+        close = dialog.get_by_role("button", name="Close")
+        expect(close).to_be_focused()
+        expect(close).to_be_in_viewport(ratio=0.9)
+        # What does not fit is scrolled to by keyboard.
+        press(page, "End")
+        expect(dialog.get_by_role("checkbox")).to_be_in_viewport(ratio=0.9)
+        press(page, "Escape")
+        expect(dialog).to_have_count(0)
+        expect(button).to_be_focused()
+
 
 class TestGrid:
     def test_is_decided_by_keyboard(self, browsing: Browsing, moderator: User, staff: Callable[..., User]) -> None:
