@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -482,6 +483,26 @@ class TestKeys:
         shows(page, following)
         expect(page.locator("#imgmod-last")).to_contain_text(name_of(record))
         assert now(record).lane == Lane.ESCALATED
+
+    @pytest.mark.parametrize(("language", "onward", "back"), [("en", "→", "←"), ("ar", "←", "→")])
+    def test_arrows_go_as_one_reads(
+        self, browsing: Browsing, reviewer: User, settings: Any, language: str, onward: str, back: str
+    ) -> None:
+        settings.LANGUAGE_CODE = language
+        keys = {"→": "ArrowRight", "←": "ArrowLeft"}
+        first, second = (uploaded(number) for number in range(2))
+        page = browsing.open(DESK, user=reviewer)
+        page.locator(".imgmod-start").click()
+        shows(page, first)
+        press(page, keys[onward])
+        shows(page, second)
+        expect(page.get_by_role("button", name="Back to the skipped").locator("kbd")).to_have_text(back)
+        press(page, keys[back])
+        shows(page, first)
+        press(page, "?")
+        shown = page.get_by_role("dialog").locator("div", has=page.get_by_text("Back to what was skipped last"))
+        expect(shown.last.locator("kbd")).to_have_text(back)
+        expect(page.get_by_role("dialog").locator("div", has=page.get_by_text(onward)).last).to_contain_text("Skip")
 
     def test_can_be_switched_off(self, browsing: Browsing, reviewer: User) -> None:
         record, following = (uploaded(number) for number in range(2))
