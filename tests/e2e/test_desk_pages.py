@@ -165,6 +165,44 @@ class TestLooks:
             is_in_order(page)
 
 
+class TestForcedColours:
+    """Where the system has a few colours alone, and no shadow."""
+
+    FORCED: Look = {"forced_colors": "active"}
+
+    def test_current_tab_stands_out(self, browsing: Browsing, moderator: User) -> None:
+        page = browsing.open(DESK, self.FORCED, user=moderator)
+        tabs = page.locator(".imgmod-tabs")
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        expect(tabs.locator("[aria-current]")).not_to_have_css("border-bottom-color", ground)
+        for other in tabs.locator("a:not([aria-current])").all():
+            expect(other).to_have_css("border-bottom-color", ground)
+
+    def test_what_is_chosen_stands_out(
+        self, browsing: Browsing, full_desk: ModerationRecord, moderator: User, is_in_order: Callable[[Page], None]
+    ) -> None:
+        page = browsing.open(DESK, self.FORCED, user=moderator)
+        start(page)
+        colour = page.get_by_role("button", name="Colour")
+        reason = card(page).locator(".imgmod-reason", has_text="Hate")
+        for chosen, key in ((colour, "c"), (reason, "3")):
+            ground = chosen.evaluate("chosen => getComputedStyle(chosen).backgroundColor")
+            page.keyboard.down(" ")
+            press(page, key)
+            expect(chosen).not_to_have_css("background-color", ground)
+            page.keyboard.up(" ")
+        is_in_order(page)
+
+    def test_selected_picture_stands_out(
+        self, browsing: Browsing, full_desk: ModerationRecord, moderator: User
+    ) -> None:
+        page = browsing.open(GRID, self.FORCED, user=moderator)
+        first, second = page.locator(".imgmod-cell").all()[:2]
+        second.get_by_role("checkbox").check()
+        expect(second).to_have_css("outline-style", "solid")
+        expect(first).to_have_css("outline-style", "none")
+
+
 @pytest.mark.parametrize("width", [320, 390, 640])
 def test_words_of_an_appeal_fit_their_buttons(
     browsing: Browsing, moderator: User, staff: Callable[..., User], width: int
