@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from .choices import Outcome, RiskLevel
 
@@ -52,6 +52,15 @@ class ImageSource:
         return len(self.content)
 
 
+class Region(NamedTuple):
+    """A part of a picture, a rectangle: fractions, 0 to 1, of the upright picture's width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detection:
     """One label, and how sure the provider is of it."""
@@ -74,11 +83,17 @@ class Detection:
     frame_index: int | None = None
     """Which frame it was seen in, from 0; None for an image without frames."""
 
+    regions: tuple[Region, ...] = ()
+    """Where it was seen; empty where the provider does not say, or means the whole picture."""
+
     def __post_init__(self) -> None:
         if not self.label:
             raise ValueError("A detection needs a label.")
         if self.confidence is not None and not 0 <= self.confidence <= 100:
             raise ValueError(f"Confidence is 0 to 100 or None, not {self.confidence!r} ({self.label}).")
+        for region in self.regions:
+            if not all(0 <= fraction <= 1 for fraction in region):
+                raise ValueError(f"A region has fractions from 0 to 1, not {tuple(region)} ({self.label}).")
 
     def __str__(self) -> str:
         """Label and confidence in words, as reasons quote them."""

@@ -1,6 +1,6 @@
 import pytest
 
-from django_imgmod.results import Detection, ImageSource, Submission
+from django_imgmod.results import Detection, ImageSource, Region, Submission
 
 
 @pytest.mark.parametrize("confidence", [-0.01, 100.01, float("nan")])
@@ -12,6 +12,12 @@ def test_confidence_is_0_to_100(confidence):
 def test_detection_needs_a_label():
     with pytest.raises(ValueError, match="needs a label"):
         Detection(label="")
+
+
+@pytest.mark.parametrize("region", [(-0.1, 0, 1, 1), (0, 0, 1.1, 1), (0, float("nan"), 1, 1)])
+def test_region_is_a_part_of_the_picture(region):
+    with pytest.raises(ValueError, match=r"fractions from 0 to 1, not .* \(a\)"):
+        Detection(label="a", regions=(Region(*region),))
 
 
 def test_submission_needs_a_verdict_or_a_reference():

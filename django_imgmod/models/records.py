@@ -322,6 +322,12 @@ class DetectedLabel(models.Model):
     risk_level = models.CharField(_("risk level"), max_length=7, choices=RiskLevel, blank=True)
     frame_index = models.PositiveIntegerField(_("frame"), null=True, blank=True, help_text=_("From 0."))
     source = models.CharField(_("source"), max_length=50, blank=True, help_text=_("What saw it."))
+    regions = models.JSONField(
+        _("regions"),
+        null=True,
+        blank=True,
+        help_text=_("Where it was seen: left, top, width, height of each, as fractions of the upright picture."),
+    )
 
     objects = DetectedLabelQuerySet.as_manager()
 

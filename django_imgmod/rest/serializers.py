@@ -77,6 +77,12 @@ class LabelSerializer(ToldSerializer):
     risk_level = WordField(RiskLevel, allow_null=True)
     frame_index = serializers.IntegerField(allow_null=True, help_text="From 0; null of a picture that does not move.")
     source = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
+    regions = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4),
+        allow_null=True,
+        help_text="Where it was seen: left, top, width, height of each, as fractions of the upright picture. Null where"
+        " the provider does not say.",
+    )
 
 
 class UploaderSerializer(ToldSerializer):

@@ -19,7 +19,7 @@ from ..conf import imgmod_settings
 from ..exceptions import ImgmodConfigurationError, RecordConflict
 from ..models import LABEL_LENGTH, DetectedLabel, ModerationRecord
 from ..policy import Policy, Ruling
-from ..results import Detection, Verdict
+from ..results import Detection, Region, Verdict
 from ..signals import verdict_received
 from .announcements import announce, announce_status
 from .deadlocks import is_repeatable
@@ -30,6 +30,8 @@ from .twins import wake_twins
 logger = logging.getLogger("django_imgmod")
 
 MAX_RAW_CHARACTERS: Final = 64 * 1024
+# Of one label. More marks would hide what they point to.
+MAX_REGIONS: Final = 50
 
 STATUS_OF_OUTCOME: Final = {
     Outcome.PASS: Status.PASSED,
@@ -149,6 +151,7 @@ def verdict_of(record: ModerationRecord) -> Verdict:
                 risk_level=RiskLevel(row.risk_level) if row.risk_level else None,
                 source=row.source,
                 frame_index=row.frame_index,
+                regions=tuple(Region(*region) for region in row.regions or ()),
             )
             for row in record.detected_labels.order_by("pk")
         ),
@@ -212,6 +215,7 @@ def _labels(record: ModerationRecord, verdict: Verdict) -> list[DetectedLabel]:
             risk_level=detection.risk_level or "",
             frame_index=detection.frame_index,
             source=storable(detection.source)[:50],
+            regions=[[round(each, 4) for each in region] for region in detection.regions[:MAX_REGIONS]] or None,
         )
         for detection in verdict.detections
     ]

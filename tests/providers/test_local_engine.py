@@ -155,6 +155,15 @@ def test_each_of_two_qr_codes_is_a_detection():
     assert sorted(found.description for found in verdict.detections) == ["QR code: first", "QR code: second"]
 
 
+def test_where_a_qr_code_is_goes_by_the_upright_picture():
+    # Of 29 modules on each side four are quiet zone: the code begins at 420 and 270, and has 210 pixels.
+    picture = with_codes(landscape((1000, 500)), (qr_code("here", 290), (380, 200)))
+    turned = picture.transpose(Image.Transpose.ROTATE_90)
+    for content in (encoded(picture, "JPEG"), encoded(turned, "JPEG", exif=exif_orientation(6))):
+        [found] = judge(content, detectors=[QR]).detections
+        assert found.regions == (pytest.approx((0.42, 0.48, 0.21, 0.42), abs=0.01),)
+
+
 def test_what_a_qr_code_says_is_bounded_and_harmless():
     verdict = judge(qr_code("a\x00b\u202ec" + "x" * 900, 760), detectors=[QR])
     (found,) = verdict.detections

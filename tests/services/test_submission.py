@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from django_imgmod.exceptions import (
 from django_imgmod.models import DetectedLabel, ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
-from django_imgmod.results import Detection, Verdict
+from django_imgmod.results import Detection, Region, Verdict
 from django_imgmod.services import backoff, submission
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.sweep import sweep
@@ -193,6 +194,15 @@ class TestSameBytes:
         assert len(dummy().calls) == 1
         assert second.reused_from == first
         assert (second.status, second.risk_level, second.sha256) == (Status.IN_REVIEW, "medium", first.sha256)
+
+    def test_places_of_labels_are_kept_and_reused(self, upload):
+        regions = (Region(0.1, 0.25, 1 / 3, 0.5), Region(0, 0, 1, 1))
+        verdict = Verdict(risk_level=RiskLevel.LOW, detections=(Detection(label="a", regions=regions),))
+        dummy().script(replace(verdict, detections=(*verdict.detections, Detection(label="b"))))
+        for record in (upload(), upload(model=UuidPhoto)):
+            places = dict(record.detected_labels.values_list("label", "regions"))
+            assert places == {"a": [[0.1, 0.25, 0.3333, 0.5], [0, 0, 1, 1]], "b": None}
+        assert len(dummy().calls) == 1
 
     def test_labels_are_reused(self, upload):
         dummy().script(Verdict(risk_level=RiskLevel.HIGH, detections=(Detection(label="a", confidence=80),)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image
 
 from ...choices import RiskLevel
-from ...results import Detection
+from ...results import Detection, Region
 from .detectors import Findings
 from .options import EngineOptions
 
@@ -41,10 +41,19 @@ class QRCodeDetector:
                 confidence=99.0,
                 description=f"QR code: {text}",
                 risk_level=RiskLevel.MEDIUM,
+                regions=(_region(code.position, picture),),
             )
-            for text in texts
+            for code, text in zip(codes, texts, strict=False)
         ]
         return Findings(detections=detections, raw={"count": len(codes), "texts": texts})
+
+
+def _region(position: Any, picture: Image.Image) -> Region:
+    """Return the rectangle around a code's corners, which may lie a little outside of the picture."""
+    corners = (position.top_left, position.top_right, position.bottom_right, position.bottom_left)
+    across = [min(max(corner.x / picture.width, 0.0), 1.0) for corner in corners]
+    down = [min(max(corner.y / picture.height, 0.0), 1.0) for corner in corners]
+    return Region(min(across), min(down), max(across) - min(across), max(down) - min(down))
 
 
 def _plain(text: str) -> str:
