@@ -121,6 +121,27 @@ class TestCard:
         ):
             assert told in page
 
+    def test_marks_the_parts_in_which_something_was_seen(self, waiting, reviewer):
+        record = waiting(width=4000, height=200, frame_count=3)
+        for number, frame_index in enumerate((0, 2)):
+            DetectedLabel.objects.create(
+                record=record, label=f"{number}", frame_index=frame_index, regions=[[0.25, 0.5, 0.125, 0.1]]
+            )
+        DetectedLabel.objects.create(record=record, label="everywhere")
+        page = claim(reviewer)
+        assert words(page).count("marked in the picture") == 2
+        assert 'viewBox="0 0 4000 200"' in page
+        assert page.count('<rect x="1000" y="100" width="500" height="20"/>') == 2
+        # Of the third frame, which is not the one that is shown first.
+        assert page.count("imgmod-mark-elsewhere") == 1
+
+    def test_marks_nothing_in_a_picture_of_unknown_size(self, waiting, reviewer):
+        record = waiting(width=None, height=None)
+        DetectedLabel.objects.create(record=record, label="a", regions=[[0.25, 0.5, 0.125, 0.1]])
+        page = claim(reviewer)
+        assert "imgmod-marks" not in page
+        assert "marked in the picture" not in words(page)
+
     def test_leads_to_the_object(self, waiting, client_of):
         photo = Photo.objects.create(title="Mine")
         waiting(object_id=str(photo.pk))

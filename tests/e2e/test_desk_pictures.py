@@ -16,6 +16,7 @@ from playwright.sync_api import CDPSession, Locator, Page, expect
 
 from django_imgmod.admin.review import media
 from django_imgmod.models import ModerationRecord
+from django_imgmod.results import Region
 from django_imgmod.services.review.exposure import revealed_today
 from django_imgmod.services.review.preferences import Preferences, save_preferences
 from tests.review.pictures import drawing, upload
@@ -327,6 +328,42 @@ def is_shown_whole(page: Page) -> None:
     expect(look(page).locator("img.imgmod-seen")).to_have_js_property("naturalWidth", 240)
 
 
+@pytest.mark.parametrize("label", ["sexual_nudity", "qrcode"])
+def test_parts_are_marked_as_long_as_the_picture_is_shown(browsing: Browsing, reviewer: User, label: str) -> None:
+    uploaded(1, detected(label, regions=(Region(0.5, 0.25, 0.25, 0.5),)))
+    page = browsing.open(DESK, user=reviewer)
+    start(page)
+    mark = look(page).locator(".imgmod-mark rect").first
+    if label == "sexual_nudity":
+        is_veiled(page)
+        expect(mark).to_be_hidden()
+        page.keyboard.down(" ")
+    for is_large in (False, True):
+        if is_large:
+            press(page, "x")
+            page.keyboard.down(" ")
+        is_shown(page, in_colour=label == "qrcode")
+        expect(mark).to_be_visible()
+        left, top, width, height = mark.evaluate(WHERE_IN_THE_PICTURE)
+        assert (left, top, width, height) == pytest.approx((0.5, 0.25, 0.25, 0.5), abs=0.02)
+    page.keyboard.up(" ")
+    if label == "sexual_nudity":
+        expect(mark).to_be_hidden()
+
+
+# Of the picture as it is drawn in its frame, as large as fits.
+WHERE_IN_THE_PICTURE = """mark => {
+    const picture = mark.closest(".imgmod-look").querySelector(".imgmod-seen");
+    const frame = picture.getBoundingClientRect();
+    const scale = Math.min(frame.width / picture.naturalWidth, frame.height / picture.naturalHeight);
+    const [width, height] = [picture.naturalWidth * scale, picture.naturalHeight * scale];
+    const {x, y, width: across, height: down} = mark.getBoundingClientRect();
+    const left = x - frame.x - (frame.width - width) / 2;
+    const top = y - frame.y - (frame.height - height) / 2;
+    return [left / width, top / height, across / width, down / height];
+}"""
+
+
 class TestAtRest:
     def test_what_is_harmless_is_not_veiled(self, browsing: Browsing, reviewer: User) -> None:
         uploaded(1, detected("qrcode"))
@@ -337,10 +374,16 @@ class TestAtRest:
     def test_an_animation_stands_still_and_marks_its_frames(
         self, browsing: Browsing, reviewer: User, animation: Callable[..., ContentFile[bytes]]
     ) -> None:
-        uploaded(1, detected("sexual_nudity", 91, frame_index=2), file=animation())
+        part = Region(0.5, 0.5, 0.5, 0.5)
+        uploaded(1, detected("sexual_nudity", 91, frame_index=2, regions=(part,)), file=animation())
         page = browsing.open(DESK, user=reviewer)
         start(page)
         is_veiled(page)
+        mark = look(page).locator(".imgmod-mark rect").first
+        page.keyboard.down(" ")
+        is_shown(page)
+        expect(mark).to_be_hidden()
+        page.keyboard.up(" ")
         expect(page.locator(".imgmod-words")).to_contain_text("frame 3")
         page.get_by_role("button", name="Frame 3").click()
         is_veiled(page)
@@ -348,6 +391,7 @@ class TestAtRest:
         page.keyboard.down(" ")
         is_shown(page)
         assert shown_colour(page) == "blue"
+        expect(mark).to_be_visible()
         page.keyboard.up(" ")
         is_veiled(page)
 

@@ -46,6 +46,18 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A part of the picture in which a label was seen; in pixels of the stored picture, upright."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    frame: int
+    """From 1; 0 for the picture as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Likeness:
     """A picture that the moderator decided about before, and how near it is."""
 
@@ -155,6 +167,17 @@ class CardPage:
         """Each label, with the number of its frame from 1, or 0."""
         for label in self.card.labels:
             yield label, 0 if label.frame_index is None else label.frame_index + 1
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Where its labels were seen, as far as providers say; none of a picture whose size is not known."""
+        across, down = self.record.width or 0, self.record.height or 0
+        return [
+            Mark(round(left * across), round(top * down), round(width * across), round(height * down), frame)
+            for label, frame in self.labels
+            for left, top, width, height in label.regions or ()
+            if across and down
+        ]
 
     @property
     def dimensions(self) -> str:

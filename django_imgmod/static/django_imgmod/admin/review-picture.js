@@ -51,6 +51,11 @@
         return known.get(source);
     }
 
+    /** Put pictures there, beneath what marks parts of them. */
+    function put(look, ...images) {
+        look.replaceChildren(...images, ...look.querySelectorAll(".imgmod-marks"));
+    }
+
     function count(card) {
         if (card && !counted.has(card)) {
             counted.add(card);
@@ -91,7 +96,7 @@
         }
         look.classList.remove("imgmod-look-shown");
         if (isVeiled(look)) {
-            look.replaceChildren(look.querySelector(".imgmod-veil"));
+            put(look, look.querySelector(".imgmod-veil"));
         }
         press("[data-imgmod-look]", false);
     }
@@ -100,9 +105,9 @@
     function refresh(look) {
         whenFresh(look, () => {
             if (shown === look && isVeiled(look)) {
-                look.replaceChildren(look.querySelector(".imgmod-veil"), pictureOf(look));
+                put(look, look.querySelector(".imgmod-veil"), pictureOf(look));
             } else if (!isVeiled(look)) {
-                look.replaceChildren(pictureOf(look));
+                put(look, pictureOf(look));
             }
         });
     }
@@ -119,6 +124,9 @@
     function choose(look, button) {
         look.dataset.small = button.dataset.small;
         look.dataset.large = button.dataset.large;
+        for (const mark of look.querySelectorAll(".imgmod-mark")) {
+            mark.classList.toggle("imgmod-mark-elsewhere", mark.dataset.frame !== button.dataset.frame);
+        }
         press("[data-imgmod-sight]", false);
         button.setAttribute(PRESSED, "true");
         whenFresh(look, () => pictureOf(look));
