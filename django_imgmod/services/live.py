@@ -281,8 +281,10 @@ def _take_receipt(alias: str, data_id: str) -> str | None:
     bodies: list[str] = []
     for using in record_databases():
         receipts = _receipts_of(alias, data_id, using)
-        bodies += receipts.order_by("pk").values_list("body", flat=True)
-        receipts.delete()
+        if found := dict(receipts.order_by("pk").values_list("pk", "body")):
+            bodies += found.values()
+            # What comes just now has not been read.
+            receipts.filter(pk__in=found).delete()
     return bodies[0] if bodies else None
 
 

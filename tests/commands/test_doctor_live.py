@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -21,7 +22,8 @@ from django_imgmod.providers import providers
 from django_imgmod.providers.alibaba.credentials import VARIABLES
 from django_imgmod.seeds import callback_seed
 from django_imgmod.services import live
-from django_imgmod.services.callbacks import apply_waiting_callbacks
+from django_imgmod.services.callbacks import TRIAL, apply_waiting_callbacks
+from django_imgmod.services.probe import PREFIX
 from django_imgmod.testing import GREEN, IMAGE_MODERATION_2, RunningEmulator, imgmod_emulator, imgmod_emulator_options
 from tests.commands.doctoring import doctor, line_with, mend_of
 from tests.emulator.listening import Listener, listening
@@ -96,6 +98,24 @@ def found(subject: str, report: str) -> str:
 
 def mend(subject: str, report: str) -> str:
     return mend_of(f'provider "default", {subject}: ', report)
+
+
+def test_callback_that_comes_while_it_is_looked_for_is_found_by_the_next_look() -> None:
+    data_id = f"{PREFIX}1"
+    arriving = [
+        CallbackReceipt(provider="default", body=data_id, outcome=ReceiptOutcome.LATE, error_message=TRIAL),
+    ]
+
+    def arrive(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        result = execute(sql, *args)
+        if arriving and CallbackReceipt._meta.db_table in sql:
+            arriving.pop().save()
+        return result
+
+    with connection.execute_wrapper(arrive):
+        assert live._take_receipt("default", data_id) is None
+    assert live._take_receipt("default", data_id) == data_id
+    assert not CallbackReceipt.objects.exists()
 
 
 class TestSoundSite:
