@@ -108,6 +108,7 @@ class CardPage:
     sight: Sight
     original: str
     frames: Sequence[Sight]
+    marks: Sequence[Mark]
     veil: Protection
     preferences: Preferences
     likenesses: Sequence[Likeness]
@@ -165,19 +166,7 @@ class CardPage:
     @property
     def labels(self) -> Iterator[tuple[DetectedLabel, int]]:
         """Each label, with the number of its frame from 1, or 0."""
-        for label in self.card.labels:
-            yield label, 0 if label.frame_index is None else label.frame_index + 1
-
-    @property
-    def marks(self) -> list[Mark]:
-        """Where its labels were seen, as far as providers say; none of a picture whose size is not known."""
-        across, down = self.record.width or 0, self.record.height or 0
-        return [
-            Mark(round(left * across), round(top * down), round(width * across), round(height * down), frame)
-            for label, frame in self.labels
-            for left, top, width, height in label.regions or ()
-            if across and down
-        ]
+        return ((label, _frame_number(label)) for label in self.card.labels)
 
     @property
     def dimensions(self) -> str:
@@ -255,6 +244,7 @@ def present(
         sight=_sight(request, site, card),
         original=media_url(record, request.user, size=Size.ORIGINAL, current_app=site.name),
         frames=[_sight(request, site, card, frame) for frame in frames],
+        marks=list(_marks(card)),
         veil=veil_for(record, card.labels, preferences),
         preferences=preferences,
         likenesses=[Likeness(one, change_url(site, one.record)) for one in card.resembling],
@@ -293,6 +283,25 @@ def last_done(user: Any) -> list[Done]:
 def short_name(file_name: str) -> str:
     """Return the name of a file without its folders."""
     return posixpath.basename(file_name) or file_name
+
+
+def _frame_number(label: DetectedLabel) -> int:
+    return 0 if label.frame_index is None else label.frame_index + 1
+
+
+def _marks(card: Card) -> Iterator[Mark]:
+    """Yield where its labels were seen, as far as providers say; nothing of a picture whose size is not known."""
+    across, down = card.record.width, card.record.height
+    if across and down:
+        for label in card.labels:
+            for left, top, width, height in label.regions or ():
+                yield Mark(
+                    left=round(left * across),
+                    top=round(top * down),
+                    width=round(width * across),
+                    height=round(height * down),
+                    frame=_frame_number(label),
+                )
 
 
 def _sight(request: HttpRequest, site: AdminSite, card: Card, frame: int | None = None) -> Sight:
