@@ -230,7 +230,7 @@ def calls(me: Any, rounds: int) -> None:
     release(me, None, using="default")
     queue = waiting(QueueFilter(), user=me, using="default")
     # With as many before it as after it.
-    record = queue[counts_waiting(using="default")[Lane.FIRST] // 2]
+    record = queue[counts_waiting(using="default").by_lane[Lane.FIRST] // 2]
     measure("similar pictures", lambda: similar_keys(record, queue.filter(is_free())), rounds)
 
 
@@ -249,7 +249,7 @@ def main() -> int:
         users = get_user_model()._default_manager
         me, others = (users.get_or_create(username=username, is_superuser=True)[0] for username in ("me", "others"))
         prepare(name, me)
-        print(f"{options.records:,} records, {counts_waiting(using='default')[Lane.FIRST]:,} wait", flush=True)
+        print(f"{options.records:,} records, {counts_waiting(using='default').by_lane[Lane.FIRST]:,} wait", flush=True)
         calls(me, options.rounds)
         is_enough = next_card(me, others, options.rounds, options.crowd)
     return 0 if is_enough else 1

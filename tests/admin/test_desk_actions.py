@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -349,6 +352,22 @@ class TestByScript:
         assert "Picture 1 of 3" in cards[0]
         assert "Picture 2 of 3" in cards[1]
         assert holders(*records).count(None) == 1
+
+    def test_decision_that_lands_while_the_next_card_is_counted_changes_no_number(self, waiting, reviewer):
+        decided, *_ = waiting(), waiting(), waiting()
+        self.post(reviewer, "claim")
+
+        statements: list[str] = []
+
+        def decide_once_counted(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            statements.append(sql)
+            if sum("COUNT(" in one for one in statements[:-1]) == 1:
+                statements.clear()
+                ModerationRecord.objects.filter(pk=decided.pk).update(status=Status.BLOCKED, claimed_by=None)
+            return execute(sql, *rest)
+
+        with connection.execute_wrapper(decide_once_counted):
+            assert "Picture 2 of 3" in text_of(self.post(reviewer, "claim", query="number=2"))
 
     def test_card_of_a_window_that_is_gone_comes_back_at_the_end(self, waiting, reviewer):
         lost, held = waiting(), waiting()

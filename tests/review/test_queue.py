@@ -145,12 +145,22 @@ def test_each_lane_is_a_queue_of_its_own(anna, django_assert_num_queries):
     for count, lane in enumerate(Lane, start=1):
         assert len(keys(anna, lane=lane)) == count
     with django_assert_num_queries(1):
-        assert counts_waiting(using="default") == {lane: count for count, lane in enumerate(Lane, start=1)}
+        assert counts_waiting(using="default").by_lane == {lane: count for count, lane in enumerate(Lane, start=1)}
+
+
+def test_some_of_what_waits_are_counted_with_it(anna, django_assert_num_queries):
+    first, *_ = make_waiting(), make_waiting(), make_waiting(lane=Lane.ESCALATED)
+    some = ModerationRecord.objects.filter(pk=first.pk)
+    with django_assert_num_queries(1):
+        counts = counts_waiting(some, using="default")
+    assert counts.by_lane == {Lane.FIRST: 2, Lane.ESCALATED: 1, Lane.APPEALED: 0}
+    assert counts.among == 1
+    assert counts_waiting(some.none(), using="default").among == 0
 
 
 def test_lanes_in_which_nothing_waits_are_counted_too(anna):
     make_waiting(lane=Lane.APPEALED)
-    assert counts_waiting(using="default") == {Lane.FIRST: 0, Lane.ESCALATED: 0, Lane.APPEALED: 1}
+    assert counts_waiting(using="default").by_lane == {Lane.FIRST: 0, Lane.ESCALATED: 0, Lane.APPEALED: 1}
 
 
 def test_own_uploads_are_left_out_unless_the_site_allows_them(anna, settings):

@@ -22,9 +22,9 @@ from ...services.review.batches import Batch, decide_batch, last_batch, undo_bat
 from ...services.review.cards import Card, claim_card, claim_named
 from ...services.review.claims import claim_these, heartbeat, release
 from ...services.review.escalation import escalate
-from ...services.review.queue import QueueFilter, counts_waiting, position_of, waiting
+from ...services.review.queue import QueueFilter, position_of, waiting
 from .answers import action, count_reveals, in_words, is_by_script, is_leaving, problems_of, put_messages, read, tell
-from .desk import TEMPLATES, card_parts, desk_page, held_card, parts
+from .desk import TEMPLATES, card_parts, counts_beside, desk_page, held_card, parts
 from .forms import AnswerForm, ClaimForm, ClaimsForm, DecisionForm, LinksForm, Place, RevealForm, SkipForm, UndoForm
 from .media import renewed_urls
 from .pages import database, desk_url
@@ -57,8 +57,8 @@ def claim_view(request: HttpRequest, site: AdminSite, place: Place) -> HttpRespo
         return tell(request, site, place, card=card)
     # At the end, what one holds and does not see: of a window that could not give it back.
     card = card or held_card(request, place, beside=set(asked["held"]))
-    counts = counts_waiting(using=database())
-    context = card_parts(request, site, place, card, counts=counts, is_early=public_id is None)
+    counts = counts_beside(request, place, card, is_early=public_id is None)
+    context = card_parts(request, site, place, card, counts=counts)
     return render(request, f"{TEMPLATES}/card.html", context)
 
 

@@ -20,10 +20,9 @@ from ...choices import Outcome
 from ...services.review.batches import Batch, Receipt
 from ...services.review.cards import Card
 from ...services.review.exposure import note_reveals, should_propose_break
-from ...services.review.queue import counts_waiting
-from .desk import TEMPLATES, card_parts, parts, require_lane
+from .desk import TEMPLATES, card_parts, counts_beside, parts, require_lane
 from .forms import Malformed, Place, PlaceForm, told
-from .pages import database, desk_url, lanes_of, page_context, tabs_of
+from .pages import desk_url, lanes_of, page_context, tabs_of
 from .presenting import last_done, short_name
 
 HEADER: Final = "X-Imgmod-Desk"
@@ -105,7 +104,7 @@ def tell(
         if card is not None:
             place = replace(place, card=card.record.public_id)
         return redirect(f"{desk_url(site)}?{place.query()}")
-    counts = counts_waiting(using=database())
+    counts = counts_beside(request, place, card)
     context = {
         **(card_parts(request, site, place, card, counts=counts) if card else parts(request, site, place)),
         "batch": batch,
@@ -113,7 +112,7 @@ def tell(
         "notice": notice,
         "problems": problems,
         "last": last_done(request.user),
-        "tabs": tabs_of(request, site, place.filter.lane, counts=counts),
+        "tabs": tabs_of(request, site, place.filter.lane, counts=counts.by_lane),
     }
     return render(request, f"{TEMPLATES}/result.html", context, status=status)
 

@@ -21,7 +21,7 @@ from ...services.review.cards import Card, card_of
 from ...services.review.claims import claimed_by, is_free
 from ...services.review.lanes import may_review
 from ...services.review.preferences import preferences_of
-from ...services.review.queue import QueueFilter, counts_waiting, in_lane, waiting
+from ...services.review.queue import QueueFilter, Waiting, counts_waiting, in_lane, waiting
 from .forms import MAX_SKIPPED, SHOWN, Place, PlaceForm, told
 from .media import MAX_AGE
 from .pages import MAX_COUNT, database, desk_url, lanes_of, page_context, reviewers_only
@@ -76,13 +76,13 @@ def desk_page(
     status: int = 200,
 ) -> HttpResponse:
     """Return the whole page; ``draft`` is an answer to the card that was refused because of ``problem``."""
-    counts = counts_waiting(using=database())
+    counts = counts_beside(request, place, card)
     context = page_context(
         request,
         site,
         title=_("Review images"),
         current=place.filter.lane,
-        counts=counts,
+        counts=counts.by_lane,
         **card_parts(request, site, place, card, counts=counts, draft=draft),
         place_form=place_form or PlaceForm(QueryDict(place.query())),
         problem=problem,
@@ -108,20 +108,30 @@ def card_parts(
     place: Place,
     card: Card | None,
     *,
-    counts: Mapping[str, int],
+    counts: Waiting,
     draft: Mapping[str, Any] | None = None,
-    is_early: bool = False,
 ) -> dict[str, Any]:
+    """Return what a card needs, or the words in its place where there is none; ``counts`` are those beside it."""
+    count = counts.by_lane[place.filter.lane]
+    if card is None:
+        return {**parts(request, site, place), "card": None, "nothing": why_nothing(request, place, count)}
+    shown = present_card(request, site, place, card, count - counts.among, draft=draft)
+    return {**parts(request, site, place), "card": shown}
+
+
+def counts_beside(request: HttpRequest, place: Place, card: Card | None, *, is_early: bool = False) -> Waiting:
     """
-    Return what a card needs, or the words in its place where there is none; ``counts`` is what waits by lane.
+    Return how many wait, and how many of them come no more after this card: it itself, and what was skipped.
 
     ``is_early`` is a card that comes after all others that its moderator holds, where otherwise these come after it.
     """
-    count = counts[place.filter.lane]
-    if card is None:
-        return {**parts(request, site, place), "card": None, "nothing": why_nothing(request, place, count)}
-    shown = present_card(request, site, place, card, count, draft=draft, is_early=is_early)
-    return {**parts(request, site, place), "card": shown}
+    if card is None or place.is_filtered:
+        return counts_waiting(using=database())
+    dealt = Q(claimed_by=request.user.pk)
+    if not is_early:
+        dealt &= Q(pk__in=[record.pk for record in card.members])
+    here = in_lane(place.filter.lane, using=database())
+    return counts_waiting(here.filter(dealt | Q(pk__in=place.skipped_keys)), using=database())
 
 
 def require_lane(request: HttpRequest, place: Place) -> None:
@@ -149,22 +159,18 @@ def present_card(
     site: AdminSite,
     place: Place,
     card: Card,
-    lane_count: int,
+    count_after: int,
     *,
     draft: Mapping[str, Any] | None = None,
-    is_early: bool = False,
 ) -> CardPage:
-    """Return a card as its template needs it, with how many there are."""
+    """Return a card as its template needs it, with how many there are: as many as its number and those after it."""
     shown = request.GET.get("shown", "")
-    dealt = Q(claimed_by=request.user.pk)
-    if not is_early:
-        dealt &= Q(pk__in=[record.pk for record in card.members])
     return present(
         request,
         site,
         card,
         number=place.number,
-        total=None if place.is_filtered else place.number + _undealt_count(place, lane_count, dealt),
+        total=None if place.is_filtered else place.number + count_after,
         shown=shown if shown in SHOWN else "",
         draft=draft,
     )
@@ -182,9 +188,3 @@ def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
         is_filtered=place.is_filtered,
         is_end=place.has_skipped,
     )
-
-
-def _undealt_count(place: Place, lane_count: int, dealt: Q) -> int:
-    """Return how many wait beside those that are dealt or were skipped."""
-    counted = in_lane(place.filter.lane, using=database()).filter(dealt | Q(pk__in=place.skipped_keys))
-    return max(0, lane_count - counted.count())

@@ -103,7 +103,7 @@ def page_context(
 ) -> dict[str, Any]:
     """Return what ``admin/django_imgmod/review/base.html`` needs, and ``more``; counts what waits if nobody did."""
     if counts is None:
-        counts = counts_waiting(using=database())
+        counts = counts_waiting(using=database()).by_lane
     # As the admin's own pages do, so that their templates lead to pages of the same site.
     request.current_app = site.name
     return {

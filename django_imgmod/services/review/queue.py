@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import BooleanField, Count, DateTimeField, F, Func, Value
+from django.db.models import BooleanField, Count, DateTimeField, F, Func, QuerySet, Value
 from django.db.models.lookups import Exact
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils.dateparse import parse_datetime
@@ -127,11 +127,38 @@ def position_of(key: int, *, using: str) -> Position | None:
     return None if record is None else Position.of(record)
 
 
-def counts_waiting(*, using: str) -> dict[str, int]:
-    """Return how many records wait in each lane: exact, by one statement, read from the index of what waits alone."""
-    records = ModerationRecord.objects.using(using).filter(status=Status.IN_REVIEW)
-    counts = records.order_by().values_list("lane").annotate(Count("pk"))
-    return {**dict.fromkeys(Lane.values, 0), **dict(counts)}
+class Waiting(NamedTuple):
+    """How many records wait."""
+
+    by_lane: Mapping[str, int]
+
+    among: int = 0
+    """How many of them are among those that were asked about."""
+
+
+def counts_waiting(among: ModerationRecordQuerySet | None = None, *, using: str) -> Waiting:
+    """
+    Return how many records wait in each lane: exact, by one statement, read from the index of what waits alone.
+
+    ``among`` are some of those that wait. They are counted by the same statement, so that nothing that is decided
+    meanwhile is in one of the counts alone.
+    """
+    counts = _counted(ModerationRecord.objects.using(using).filter(status=Status.IN_REVIEW))
+    if among is not None:
+        counts = counts.union(_counted(among, is_among=True), all=True)
+    of_all = dict.fromkeys(Lane.values, 0)
+    of_some = 0
+    for lane, is_among, count in counts:
+        if is_among:
+            of_some += count
+        else:
+            of_all[lane] = count
+    return Waiting(of_all, of_some)
+
+
+def _counted(records: ModerationRecordQuerySet, *, is_among: bool = False) -> QuerySet[ModerationRecord, Any]:
+    by_lane = records.order_by().values_list("lane")
+    return by_lane.annotate(is_among=Value(int(is_among)), count=Count("pk"))
 
 
 class _RowComparison(Func):
