@@ -261,8 +261,8 @@ def _decode(image: Image.Image, side: int, background: str | None) -> DecodedPic
     shorter = min(image.size)
     # draft() keeps both sides at least as long as asked for: without the picture's own aspect it would hardly shrink.
     image.draft(None, (image.width * side // shorter, image.height * side // shorter))
-    image.load()
     orientation = _orientation(image)
+    image.load()
     flat = _flattened(image, side, background)
     if orientation in _UPRIGHT:
         flat = flat.transpose(_UPRIGHT[orientation])
@@ -270,7 +270,16 @@ def _decode(image: Image.Image, side: int, background: str | None) -> DecodedPic
 
 
 def _orientation(image: Image.Image) -> object:
-    """Return the EXIF orientation; None where it cannot be read, for then browsers turn nothing either."""
+    """
+    Return the EXIF orientation of a picture whose pixels are not decoded yet.
+
+    None where it cannot be read, for then browsers turn nothing either, or where Pillow turns the pixels itself.
+    """
+    if image.format == "TIFF":
+        return None
+    if image.format == "PNG" and "exif" not in image.info:
+        # Browsers heed what stands before the pixels. To look for it beyond them, Pillow would decode them.
+        return None
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
     except _DAMAGE:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops, ImageFile, ImageOps
 
 from django_imgmod.choices import ErrorCode
-from django_imgmod.decoding import DecodedPicture, count_scans, decode, read_facts, shrunk
+from django_imgmod.decoding import MORE_FORMATS, DecodedPicture, count_scans, decode, read_facts, shrunk
 from django_imgmod.exceptions import ProviderRefused
 from django_imgmod.results import ImageFacts
 
@@ -71,6 +71,31 @@ def test_exif_orientation_is_applied(orientation, image_format):
     image = decoded(stored).image
     assert image.size == expected.size == ((40, 60) if orientation > 4 else (60, 40))
     assert ImageChops.difference(image, expected).getbbox() is None
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_facts_are_of_the_upright_picture(orientation, image_format):
+    stored = encoded(landscape((60, 40)), image_format, exif=exif_orientation(orientation))
+    picture = decode(stored, file_name="holiday", side=1000, formats=MORE_FORMATS).image
+    facts = read_facts(stored)
+    assert (facts.width, facts.height) == picture.size == ((40, 60) if orientation > 4 else (60, 40))
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_not_heeded():
+    stored = encoded(landscape((60, 40)), "PNG", exif=exif_orientation(6))
+    start = stored.index(b"eXIf") - 4
+    end = stored.index(b"IDAT") - 4
+    moved = stored[:start] + stored[end:-12] + stored[start:end] + stored[-12:]
+    facts = read_facts(moved)
+    assert decoded(moved).image.size == (facts.width, facts.height) == (60, 40)
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])
+def test_facts_are_read_without_the_pixels(image_format, monkeypatch):
+    stored = encoded(landscape((60, 40)), image_format)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("The pixels were decoded."))
+    assert read_facts(stored).width == 60
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
