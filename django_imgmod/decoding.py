@@ -195,7 +195,7 @@ def read_facts(content: bytes) -> ImageFacts:
         return ImageFacts()
     try:
         with Image.open(io.BytesIO(content), formats=MORE_FORMATS) as image:
-            width, height = reversed(image.size) if _orientation(image) in _SIDEWAYS else image.size
+            width, height = reversed(image.size) if _turn_due(image) in _SIDEWAYS else image.size
             return ImageFacts(
                 image_format=image.format or "",
                 width=width,
@@ -261,22 +261,30 @@ def _decode(image: Image.Image, side: int, background: str | None) -> DecodedPic
     shorter = min(image.size)
     # draft() keeps both sides at least as long as asked for: without the picture's own aspect it would hardly shrink.
     image.draft(None, (image.width * side // shorter, image.height * side // shorter))
-    orientation = _orientation(image)
+    turn = _turn_due(image)
     image.load()
     flat = _flattened(image, side, background)
-    if orientation in _UPRIGHT:
-        flat = flat.transpose(_UPRIGHT[orientation])
+    if turn in _UPRIGHT:
+        flat = flat.transpose(_UPRIGHT[turn])
     return DecodedPicture(flat, has_more_frames)
+
+
+def is_upright(image: Image.Image) -> bool:
+    """Return whether a picture whose pixels are not decoded yet is stored as it is to be seen."""
+    return _orientation(image) not in _UPRIGHT
+
+
+def _turn_due(image: Image.Image) -> object:
+    """Return the orientation that is left to be heeded: Pillow turns a TIFF by itself."""
+    return None if image.format == "TIFF" else _orientation(image)
 
 
 def _orientation(image: Image.Image) -> object:
     """
     Return the EXIF orientation of a picture whose pixels are not decoded yet.
 
-    None where it cannot be read, for then browsers turn nothing either, or where Pillow turns the pixels itself.
+    None where it cannot be read, for then browsers turn nothing either.
     """
-    if image.format == "TIFF":
-        return None
     if image.format == "PNG" and "exif" not in image.info:
         # Browsers heed what stands before the pixels. To look for it beyond them, Pillow would decode them.
         return None

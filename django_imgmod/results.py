@@ -61,6 +61,22 @@ class Region(NamedTuple):
     height: float
 
 
+class PixelRegion(NamedTuple):
+    """A part of a picture, a rectangle: in pixels of what its provider was given. It may reach beyond its edges."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def within(self, size: tuple[int, int]) -> Region | None:
+        """Return which part of an upright picture of that width and height it is; None where it is none of it."""
+        across, down = size
+        left, right = (min(max(place / across, 0.0), 1.0) for place in (self.left, self.left + self.width))
+        top, bottom = (min(max(place / down, 0.0), 1.0) for place in (self.top, self.top + self.height))
+        return Region(left, top, right - left, bottom - top) if left < right and top < bottom else None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detection:
     """One label, and how sure the provider is of it."""
@@ -85,6 +101,9 @@ class Detection:
 
     regions: tuple[Region, ...] = ()
     """Where it was seen; empty where the provider does not say, or means the whole picture."""
+
+    pixel_regions: tuple[PixelRegion, ...] = ()
+    """Where it was seen, of a provider that counts in pixels: they become ``regions`` by ``Submission.size``."""
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -133,6 +152,13 @@ class Submission:
 
     judged_as: str = ""
     """In words, the copy that was judged in place of the stored bytes; empty where these were judged themselves."""
+
+    size: tuple[int, int] | None = None
+    """
+    Width and height, in pixels, of what the provider was given, stored bytes or copy.
+
+    None where that is not known, or not upright: then nobody can tell what ``Detection.pixel_regions`` count from.
+    """
 
     def __post_init__(self) -> None:
         if self.verdict is None and not self.reference:

@@ -1,6 +1,6 @@
 import pytest
 
-from django_imgmod.results import Detection, ImageSource, Region, Submission
+from django_imgmod.results import Detection, ImageSource, PixelRegion, Region, Submission
 
 
 @pytest.mark.parametrize("confidence", [-0.01, 100.01, float("nan")])
@@ -18,6 +18,26 @@ def test_detection_needs_a_label():
 def test_region_is_a_part_of_the_picture(region):
     with pytest.raises(ValueError, match=r"fractions from 0 to 1, not .* \(a\)"):
         Detection(label="a", regions=(Region(*region),))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "region"),
+    [
+        ((50, 20, 25, 5), (0.25, 0.2, 0.125, 0.05)),
+        ((0, 0, 200, 100), (0, 0, 1, 1)),
+        # Beyond the edges there is no picture.
+        ((-50, -20, 100, 40), (0, 0, 0.25, 0.2)),
+        ((150, 90, 500, 500), (0.75, 0.9, 0.25, 0.1)),
+        ((200, 0, 10, 10), None),
+        ((-20, 0, 20, 10), None),
+        ((0, 0, 0, 10), None),
+        ((0, 5, 10, -5), None),
+        ((float("nan"), 0, 10, 10), None),
+    ],
+)
+def test_pixels_are_a_part_of_the_picture(pixels, region):
+    found = PixelRegion(*pixels).within((200, 100))
+    assert found == (None if region is None else pytest.approx(Region(*region)))
 
 
 def test_submission_needs_a_verdict_or_a_reference():

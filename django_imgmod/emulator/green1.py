@@ -187,8 +187,17 @@ def _result(scene: str, judgements: Sequence[Judgement], url: str) -> Element:
     if len(said) > 1:
         # A frame has no words of its own here, a rate alone.
         element["frames"] = [{"rate": one.rate, "url": url} for one in said if one[:2] == gravest[:2]]
-    codes = [code for judgement in judgements for code in judgement.codes] if scene == "qrcode" else []
-    return {**element, "qrcodeData": list(dict.fromkeys(codes))} if codes else element
+    return {**element, **_codes(judgements)} if scene == "qrcode" else element
+
+
+def _codes(judgements: Sequence[Judgement]) -> Element:
+    """Return what QR codes say, and where they are: of several frames, nobody could tell in which."""
+    codes = [code for judgement in judgements for code in judgement.codes]
+    places = judgements[0].code_places if len(judgements) == 1 else ()
+    element: Element = {"qrcodeData": list(dict.fromkeys(codes))} if codes else {}
+    if places:
+        element["qrcodeLocations"] = [{"x": x, "y": y, "w": w, "h": h} for x, y, w, h in places]
+    return element
 
 
 def _new_task_id() -> str:

@@ -23,7 +23,7 @@ public clients of 2.0, which agree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final, Literal, NamedTuple
@@ -31,14 +31,14 @@ from typing import Any, Final, Literal, NamedTuple
 from PIL import Image
 
 from ..choices import RiskLevel
-from ..decoding import MORE_FORMATS, decode, shrunk
+from ..decoding import MORE_FORMATS, decode, read_facts, shrunk
 from ..providers.alibaba.labels import FEEDBACK_SCENES, SCENES, describe1, describe2, feedback_scene
 from ..providers.alibaba.limits import GREEN
 from ..providers.local.canaries import CanaryDetector
 from ..providers.local.detectors import DEFAULT_DETECTORS, Detector, load_detectors
 from ..providers.local.options import EngineOptions
 from ..providers.local.provider import REQUIRED_PACKAGES
-from ..results import Detection
+from ..results import Detection, PixelRegion, Region
 from .memory import FeedbackSuggestion, Memory, Recollection, look_at
 
 Suggestion = Literal["block", "review", "pass"]
@@ -83,6 +83,8 @@ class _Words:
     """The label by scene, in Green."""
 
 
+_CODE: Final = "qrcode_qrcode"
+
 # By scene, the word for what has none. Canaries are seen in each scene that feedback can be about.
 _ALARM: Final = {"porn": "porn", "terrorism": "others", "ad": "ad"}
 _WORDS: Final[Mapping[str, _Words]] = {
@@ -90,7 +92,7 @@ _WORDS: Final[Mapping[str, _Words]] = {
     "canary_medium": _Words("sexual_partialNudity", {**_ALARM, "porn": "sexy"}),
     "pornographic_adultContent": _Words("pornographic_adultContent", {"porn": "porn"}),
     "sexual_partialNudity": _Words("sexual_partialNudity", {"porn": "sexy"}),
-    "qrcode_qrcode": _Words("pt_qrCode", {"qrcode": "qrcode"}),
+    _CODE: _Words("pt_qrCode", {"qrcode": "qrcode"}),
 }
 
 # What 2.0 calls what Green calls so in a scene.
@@ -153,6 +155,9 @@ class Judgement:
     codes: tuple[str, ...] = ()
     """What its QR codes say."""
 
+    code_places: tuple[PixelRegion, ...] = ()
+    """Where they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -193,16 +198,18 @@ class Judge:
         recalled = self._memory.recall(look_at(content, image))
         seen: list[_Seen] = []
         codes: list[str] = []
+        places: list[Region] = []
         rates = dict.fromkeys(SCENES, _UNSURE)
         for detector in self._detectors():
             found = detector.detect(shrunk(image, detector.preferred_side))
             seen += map(_seen, found.detections)
             codes += found.raw.get("texts", ())
+            places += (place for one in found.detections if one.label == _CODE for place in one.regions)
             if scene := _SCENE_OF_DETECTOR.get(detector.name):
                 rates[scene] = _rate_of_nothing(found.raw)
         risk_level, labels = _in_labels(seen, recalled)
         scenes = {scene: _in_scene(scene, seen, recalled, rates[scene]) for scene in SCENES}
-        return Judgement(risk_level, labels, scenes, tuple(codes))
+        return Judgement(risk_level, labels, scenes, tuple(codes), tuple(_in_pixels(places, content)))
 
     def learn(self, content: bytes, suggestion: FeedbackSuggestion, scenes: Collection[str], label: str = "") -> None:
         """
@@ -222,6 +229,15 @@ class Judge:
     def _detectors(self) -> tuple[Detector, ...]:
         # Made for each picture: a detector belongs to one thread, and what is costly in it is shared anyway.
         return load_detectors(DEFAULT_DETECTORS if self.has_engine else _CANARIES_ONLY, EngineOptions())
+
+
+def _in_pixels(places: Iterable[Region], content: bytes) -> Iterator[PixelRegion]:
+    """Yield where something is, in pixels of the picture as it came, to one decimal."""
+    facts = read_facts(content)
+    across, down = facts.width or 0, facts.height or 0
+    for place in places:
+        sides = (place.left * across, place.top * down, place.width * across, place.height * down)
+        yield PixelRegion(*(round(side, 1) for side in sides))
 
 
 def _rate_of_nothing(raw: Mapping[str, Any]) -> float:

@@ -105,10 +105,12 @@ class DummyProvider(BaseProvider):
             raise ProviderUnavailable(f'Provider "{self.alias}" is down, as its OPTIONS say.')
         answer = memory.script.popleft() if memory.script else self._answer_to(source)
         reference = f"{self.alias}-{next(memory.numbers)}"
+        facts = source.facts
+        size = (facts.width, facts.height) if facts.width and facts.height else None
         if self.is_asynchronous:
             memory.waiting[reference] = answer
-            return Submission(reference=reference, poll_after=self.delay)
-        return Submission(reference=reference, verdict=_given(answer))
+            return Submission(reference=reference, poll_after=self.delay, size=size)
+        return Submission(reference=reference, verdict=_given(answer), size=size)
 
     def fetch(self, reference: str) -> Verdict | None:
         answer = self._memories[self.alias].waiting.get(reference)

@@ -154,7 +154,7 @@ def _database(watched: WatchedField) -> str:
 def _key(provider: BaseProvider, sha256: str) -> str:
     """What a provider says depends on what judges there, and on nothing of the field."""
     judge = hashlib.sha256(f"{provider.alias}\n{provider.service}".encode()).hexdigest()[:16]
-    return f"django_imgmod.prejudged:2:{judge}:{sha256}"
+    return f"django_imgmod.prejudged:3:{judge}:{sha256}"
 
 
 def _kept_safely(use: Callable[[], Any]) -> Any:

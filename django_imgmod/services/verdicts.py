@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -40,20 +41,29 @@ STATUS_OF_OUTCOME: Final = {
 }
 
 
-def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling | None = None, **changes: Any) -> bool:
+def apply_verdict(
+    record: ModerationRecord,
+    verdict: Verdict,
+    *,
+    ruling: Ruling | None = None,
+    size: tuple[int, int] | None = None,
+    **changes: Any,
+) -> bool:
     """
     Settle a record by a verdict; return whether it was moved.
 
-    The policy decides, unless ``ruling`` already says what to do. ``changes`` are further columns to write. A record
-    that is no longer waiting for a verdict, because it was superseded or settled meanwhile, keeps its status: the
-    verdict is kept as evidence, and only where there was none.
+    The policy decides, unless ``ruling`` already says what to do. ``size`` is that of what the provider was given; of
+    an answer that comes later it is the record's. ``changes`` are further columns to write. A record that is no longer
+    waiting for a verdict, because it was superseded or settled meanwhile, keeps its status: the verdict is kept as
+    evidence, and only where there was none.
 
     Sends ``verdict_received`` and the signal of the new status after the commit.
     """
     columns = {**_columns(verdict), **changes}
     while record.is_open:
         try:
-            _settle(record, verdict, ruling or policy_of(record).judge(verdict), columns)
+            placed = _placed(verdict, size or record.judged_size)
+            _settle(record, placed, ruling or policy_of(record).judge(verdict), columns)
         except (RecordConflict, OperationalError) as error:
             if not isinstance(error, RecordConflict) and not is_repeatable(error, using=str(record._state.db)):
                 raise
@@ -62,7 +72,7 @@ def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling 
                 return False
         else:
             return True
-    keep_as_evidence(record, verdict, columns)
+    keep_as_evidence(record, _placed(verdict, size or record.judged_size), columns)
     return False
 
 
@@ -172,6 +182,19 @@ def _announce_outcome(record: ModerationRecord) -> None:
     announce_status(record)
     if record.sha256:
         transaction.on_commit(lambda: wake_twins(record), using=record._state.db, robust=True)
+
+
+def _placed(verdict: Verdict, size: tuple[int, int] | None) -> Verdict:
+    """Return a verdict that says as parts of the whole where something was seen; nowhere, where nobody can tell."""
+    if not any(detection.pixel_regions for detection in verdict.detections):
+        return verdict
+    return replace(verdict, detections=tuple(_placed_detection(each, size) for each in verdict.detections))
+
+
+def _placed_detection(detection: Detection, size: tuple[int, int] | None) -> Detection:
+    found = [region.within(size) for region in detection.pixel_regions] if size else []
+    regions = (*detection.regions, *(region for region in found if region))
+    return replace(detection, regions=regions, pixel_regions=())
 
 
 def _columns(verdict: Verdict) -> dict[str, Any]:

@@ -127,6 +127,8 @@ class TestScan:
         code, porn = elements(scan)[0]["results"]
         assert (code["suggestion"], code["label"], code["qrcodeData"]) == ("review", "qrcode", ["https://example.com"])
         assert "qrcodeData" not in porn
+        [place] = code["qrcodeLocations"]
+        assert all(isinstance(place[side], float) and place[side] > 0 for side in "xywh")
 
     def test_says_what_is_wrong_with_each_picture(self, emulator, urls):
         reply = roa(SCAN, body_of(urls["text"], f"oss://{BUCKET}/nothing", urls["none"])).send(emulator)

@@ -27,7 +27,7 @@ from django_imgmod.exceptions import (
 from django_imgmod.models import DetectedLabel, ModerationRecord
 from django_imgmod.providers import providers
 from django_imgmod.providers.dummy import DummyProvider
-from django_imgmod.results import Detection, Region, Verdict
+from django_imgmod.results import Detection, PixelRegion, Region, Verdict
 from django_imgmod.services import backoff, submission
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.sweep import sweep
@@ -203,6 +203,43 @@ class TestSameBytes:
             places = dict(record.detected_labels.values_list("label", "regions"))
             assert places == {"a": [[0.1, 0.25, 0.3333, 0.5], [0, 0, 1, 1]], "b": None}
         assert len(dummy().calls) == 1
+
+    @pytest.mark.parametrize("is_asynchronous", [True, False])
+    def test_places_in_pixels_become_parts_of_what_was_judged(self, upload, settings, is_asynchronous):
+        if is_asynchronous:
+            use_asynchronous_provider(settings)
+        # Of a picture of 48 x 32.
+        found = (PixelRegion(12, 8, 6, 4), PixelRegion(36, 24, 500, 500), PixelRegion(48, 0, 1, 1))
+        detections = (Detection(label="a", regions=(Region(0, 0, 1, 1),), pixel_regions=found), Detection(label="b"))
+        dummy().script(Verdict(risk_level=RiskLevel.LOW, detections=detections))
+        for model in (Photo, UuidPhoto):
+            upload(model=model)
+            list(sweep())
+            places = dict(latest().detected_labels.values_list("label", "regions"))
+            assert places == {"a": [[0, 0, 1, 1], [0.25, 0.25, 0.125, 0.125], [0.75, 0.75, 0.25, 0.25]], "b": None}
+        assert len(dummy().calls) == 1
+
+    @pytest.mark.parametrize("is_asynchronous", [True, False])
+    def test_places_in_pixels_of_nobody_knows_what_are_not_kept(self, upload, settings, monkeypatch, is_asynchronous):
+        if is_asynchronous:
+            use_asynchronous_provider(settings)
+        submit = DummyProvider.submit
+        monkeypatch.setattr(DummyProvider, "submit", lambda *given: replace(submit(*given), size=None))
+        detection = Detection(label="a", pixel_regions=(PixelRegion(12, 8, 6, 4),))
+        dummy().script(Verdict(risk_level=RiskLevel.LOW, detections=(detection,)))
+        upload()
+        list(sweep())
+        [label] = latest().detected_labels.all()
+        assert (label.label, label.regions) == ("a", None)
+
+    def test_late_verdict_says_where_too(self, upload, settings):
+        use_asynchronous_provider(settings)
+        record = upload()
+        ModerationRecord.objects.filter(pk=record.pk).update(status=Status.SUPERSEDED, current_key=None)
+        record = latest()
+        detection = Detection(label="a", pixel_regions=(PixelRegion(12, 8, 6, 4),))
+        assert not apply_verdict(record, Verdict(risk_level=RiskLevel.LOW, detections=(detection,)))
+        assert [label.regions for label in record.detected_labels.all()] == [[[0.25, 0.25, 0.125, 0.125]]]
 
     def test_labels_are_reused(self, upload):
         dummy().script(Verdict(risk_level=RiskLevel.HIGH, detections=(Detection(label="a", confidence=80),)))

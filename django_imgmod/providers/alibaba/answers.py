@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from ...choices import RiskLevel
 from ...exceptions import ProviderError
-from ...results import Detection, Verdict
+from ...results import Detection, PixelRegion, Verdict
 from ..strictjson import parsed
 from .cleaning import MAX_DEPTH, cleaned, shortened
 
@@ -21,6 +21,10 @@ MAX_DETECTIONS: Final = 1000
 # As of an answer. A form may be shorter by the site's own settings.
 MAX_CONTENT: Final = 2 * 1024 * 1024
 MAX_ID: Final = 128
+# Of one side. No picture is taken that is larger.
+MAX_PIXELS: Final = 1_000_000
+# Of one detection.
+MAX_REGIONS: Final = 50
 
 UNREADABLE: Final = "unreadable_answer"
 
@@ -167,6 +171,26 @@ def phrases(value: object, fields: Fields, depth: int = MAX_DEPTH) -> Iterator[s
         for item in value.values():
             if isinstance(item, list | dict):
                 yield from phrases(item, fields, depth - 1)
+
+
+def rectangles(value: object, depth: int = MAX_DEPTH) -> Iterator[PixelRegion]:
+    """Yield one region for each dict that has x, y, w and h, in any case and depth; none for what is no rectangle."""
+    if isinstance(value, list) and depth:
+        for item in value:
+            yield from rectangles(item, depth - 1)
+    elif isinstance(value, dict) and depth:
+        left, top, width, height = (_pixels(found(value, name)) for name in "xywh")
+        if left is not None and top is not None and width and height and width > 0 and height > 0:
+            yield PixelRegion(left, top, width, height)
+        for item in value.values():
+            if isinstance(item, list | dict):
+                yield from rectangles(item, depth - 1)
+
+
+def _pixels(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_PIXELS <= value <= MAX_PIXELS:
+        return None
+    return float(value)
 
 
 def described(words: str, value: object, fields: Fields) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from ...choices import RiskLevel
@@ -20,8 +21,9 @@ from ...exceptions import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from ...results import Detection, Verdict
+from ...results import Detection, PixelRegion, Verdict
 from .answers import (
+    MAX_REGIONS,
     CallbackParts,
     Fields,
     Findings,
@@ -29,6 +31,7 @@ from .answers import (
     confidence_of,
     described,
     found,
+    rectangles,
     take_apart,
     text_of,
 )
@@ -52,7 +55,9 @@ _DETAILS: Final[Mapping[str, tuple[str, Fields]]] = {
     "ocrData": ("Text in the image", ()),
     "sfaceData": ("Face", (("name", "{}"),)),
 }
-_DETAIL_NAMES: Final = frozenset(name.lower() for name in _DETAILS)
+# Which of them say where: pixels of the picture, x and y from its upper left corner, w and h.
+_PLACES: Final = ("qrcodeLocations", "programCodeData", "logoData", "sfaceData")
+_DETAIL_NAMES: Final = frozenset(name.lower() for name in (*_DETAILS, *_PLACES))
 _LIBRARY: Final[Fields] = (("context", '"{}"'), ("libname", 'of library "{}"'), ("libcode", "({})"))
 
 
@@ -214,6 +219,7 @@ def _detections(result: Mapping[str, Any], scene: str, label: str) -> Iterator[D
             description=_joined(describe1(scene, label), _doubt(result, label, level), *details),
             risk_level=level,
             source=shortened(scene),
+            pixel_regions=_places(result) if has_details else (),
         )
     elif any(details):
         yield Detection(
@@ -222,6 +228,13 @@ def _detections(result: Mapping[str, Any], scene: str, label: str) -> Iterator[D
             risk_level=level,
             source=shortened(scene),
         )
+
+
+def _places(result: Mapping[str, Any]) -> tuple[PixelRegion, ...]:
+    """Return where it was seen in a picture; nowhere, where several were looked at, for nobody says in which."""
+    if found(result, "frames"):
+        return ()
+    return tuple(islice(rectangles([found(result, name) for name in _PLACES]), MAX_REGIONS))
 
 
 def _level(result: Mapping[str, Any], scene: str, label: str) -> RiskLevel:

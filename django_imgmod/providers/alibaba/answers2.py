@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from ...choices import RiskLevel
@@ -16,6 +17,7 @@ from ...exceptions import ProviderError, ProviderProtocolError
 from ...results import Detection, Verdict
 from ..strictjson import parsed
 from .answers import (
+    MAX_REGIONS,
     CallbackParts,
     Fields,
     Findings,
@@ -23,6 +25,8 @@ from .answers import (
     confidence_of,
     described,
     found,
+    phrases,
+    rectangles,
     take_apart,
     text_of,
 )
@@ -57,6 +61,15 @@ _TEXTS: Final[Mapping[tuple[str, str], _Extra]] = {
     ("CustomText", "CustomTexts"): _Extra("textInImage", "Matched known words", (("keywords", '"{}"'), *_LIBRARY)),
     ("OcrResult", "OcrDatas"): _Extra("textInImage", "Text in the image", (("text", "{}"),)),
 }
+
+
+# Of which the places are those of what was found: each has a ``Location``, or several.
+_PLACED: Final = ("LogoData", "PublicFigure")
+# Of which they are those of the lines that hold the words.
+_RISKY: Final = (("RiskWord", "RiskWords"), ("CustomText", "CustomTexts"))
+_KEYWORDS: Final[Fields] = (("keywords", "{}"),)
+_MOST_WORDS: Final = 100
+_MOST_LINES: Final = 1000
 
 
 def read_answer2(payload: object, *, where: str) -> Judged:
@@ -126,7 +139,7 @@ def _answer(payload: object, data: Mapping[str, Any], where: str) -> Verdict | P
     frames = _frames(found(data, "Frame"))
     findings.add_frames([_labels_of_frame(frame, findings) for frame in frames])
     _doubt_ungraded(findings, risk_level_of(word))
-    findings.add(*_extras(found(data, "Ext")))
+    findings.add(*_extras(found(data, "Ext"), has_places=len(frames) < 2))
     return findings.verdict(_with_frames(payload, frames))
 
 
@@ -216,19 +229,37 @@ def _with_frames(payload: Mapping[str, Any], frames: list[object]) -> Mapping[st
     return raw
 
 
-def _extras(ext: object) -> Iterator[Detection]:
+def _extras(ext: object, *, has_places: bool) -> Iterator[Detection]:
+    """Yield what an ``Ext`` says; with its places, unless several frames were looked at: nobody says in which."""
     if not isinstance(ext, Mapping):
         return
     for name, extra in _EXTRAS.items():
-        yield from _extra(extra, found(ext, name))
+        value = found(ext, name)
+        yield from _extra(extra, value, value if has_places and name in _PLACED else None)
     texts = found(ext, "TextInImage")
     if isinstance(texts, Mapping):
         for names, extra in _TEXTS.items():
-            yield from _extra(extra, [found(texts, name) for name in names])
+            value = [found(texts, name) for name in names]
+            yield from _extra(extra, value, _lines_with(value, texts) if has_places and names in _RISKY else None)
 
 
-def _extra(extra: _Extra, value: object) -> Iterator[Detection]:
+def _lines_with(words: object, texts: Mapping[str, Any]) -> list[object]:
+    """Return the places of the lines of text that hold any of the words: the words have none of their own."""
+    wanted = [word.strip().casefold() for phrase in phrases(words, _KEYWORDS) for word in phrase.split(",")]
+    wanted = [word for word in wanted if word][:_MOST_WORDS]
+    lines = found(texts, "OcrResult")
+    given = [line for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
+    read = [(line, text_of(found(line, "Text")).casefold()) for line in given[:_MOST_LINES]]
+    return [found(line, "Location") for line, text in read if any(word in text for word in wanted)]
+
+
+def _extra(extra: _Extra, value: object, places: object) -> Iterator[Detection]:
     if description := described(extra.words, value, extra.fields):
         # What it means for the risk, the labels beside it say.
-        label, level = f"info_{extra.source}", RiskLevel.NONE
-        yield Detection(label=label, description=description, risk_level=level, source=extra.source)
+        yield Detection(
+            label=f"info_{extra.source}",
+            description=description,
+            risk_level=RiskLevel.NONE,
+            source=extra.source,
+            pixel_regions=tuple(islice(rectangles(places), MAX_REGIONS)),
+        )

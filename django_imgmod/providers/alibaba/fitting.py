@@ -16,7 +16,7 @@ from typing import Any, Final
 from PIL import Image, features
 
 from ...choices import ErrorCode
-from ...decoding import FORMATS, MAX_PIXELS, count_scans, decode, opened
+from ...decoding import FORMATS, MAX_PIXELS, count_scans, decode, is_upright, opened
 from ...exceptions import ProviderRefused
 from ...results import ImageSource
 from .animations import FIRST_FRAME, Frames, copy_frames
@@ -62,6 +62,9 @@ class Fitted:
     image_format: str
     """Of the content, as in ``Limits.formats``."""
 
+    size: tuple[int, int] | None = None
+    """Width and height in pixels; None where they are not known, or not those of the upright picture."""
+
     judged_as: str = ""
     """What the copy is, in at most 100 characters; empty where the stored bytes are sent."""
 
@@ -75,6 +78,7 @@ class _Header:
     width: int
     height: int
     is_plain: bool
+    is_upright: bool
     frame_count: int
     """Of a format of which the provider looks at the first frame only; 1 for any other."""
 
@@ -113,7 +117,8 @@ def fit(source: ImageSource, limits: Limits, frames: Frames = FIRST_FRAME) -> Fi
         and source.byte_count <= limits.max_bytes
         and len(frames.numbers(header.frame_count)) == 1
     ):
-        return Fitted(content=source.content, image_format=header.image_format)
+        size = (header.width, header.height) if header.is_upright else None
+        return Fitted(content=source.content, image_format=header.image_format, size=size)
     return _copy(source, limits, header, formats, frames)
 
 
@@ -158,6 +163,7 @@ def _read_header(source: ImageSource, formats: tuple[str, ...]) -> _Header:
             width=image.width,
             height=image.height,
             is_plain=image.mode in _PLAIN_MODES and not is_deep,
+            is_upright=is_upright(image),
             frame_count=getattr(image, "n_frames", 1) if image_format in _FIRST_FRAME_ONLY else 1,
         )
 
@@ -199,6 +205,7 @@ def _fitted(copy: _Copy, of_what: str, *, has_chosen_frames: bool = False) -> Fi
     return Fitted(
         content=copy.content,
         image_format=copy.image_format,
+        size=copy.size,
         judged_as=f"a {copy.image_format} copy of {of_what}{width} x {height} pixels{copy.on_what}",
         has_chosen_frames=has_chosen_frames,
     )

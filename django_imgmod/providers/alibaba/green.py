@@ -242,4 +242,5 @@ def _submission(judged: Judged, place: Location, *, has_callback: bool) -> Submi
         verdict=judged.answer,
         poll_after=POLL_DESPITE_CALLBACK if has_callback else POLL_AFTER,
         judged_as=place.judged_as,
+        size=place.size,
     )

@@ -105,10 +105,16 @@ class ImageModeration2Provider(AlibabaProvider):
         if self.is_asynchronous:
             reference = read_accepted2(self.call_rpc("ImageAsyncModeration", query=given), where=self._at())
             poll_after = POLL_DESPITE_CALLBACK if calls_back else POLL_AFTER
-            return Submission(reference=reference, poll_after=poll_after, judged_as=location.judged_as)
+            return Submission(
+                reference=reference, poll_after=poll_after, judged_as=location.judged_as, size=location.size
+            )
         judged = read_answer2(self.call_rpc("ImageModeration", form=given), where=self._at())
         return Submission(
-            reference=judged.reference, verdict=judged.verdict(), poll_after=POLL_AFTER, judged_as=location.judged_as
+            reference=judged.reference,
+            verdict=judged.verdict(),
+            poll_after=POLL_AFTER,
+            judged_as=location.judged_as,
+            size=location.size,
         )
 
     def fetch(self, reference: str) -> Verdict | None:

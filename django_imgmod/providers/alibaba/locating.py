@@ -31,8 +31,9 @@ class Location:
     judged_as: str = ""
     """In words, the copy that lies there; empty for the stored bytes themselves."""
 
+    size: tuple[int, int] | None = None
     has_chosen_frames: bool = False
-    """As of ``Fitted``."""
+    """As of ``Fitted``, these two."""
 
 
 def locate(
@@ -56,10 +57,14 @@ def locate(
             bucket=bucket,
             object_name=object_name,
             judged_as=fitted.judged_as,
+            size=fitted.size,
             has_chosen_frames=fitted.has_chosen_frames,
         )
     if provider.options.source == "url":
-        return Location(url=provider.url_of(source))
+        return Location(url=provider.url_of(source), size=fitted.size)
     return Location(
-        bucket=provider.options.bucket, object_name=provider.object_of(source), region=provider.options.bucket_region
+        bucket=provider.options.bucket,
+        object_name=provider.object_of(source),
+        region=provider.options.bucket_region,
+        size=fitted.size,
     )

@@ -21,7 +21,7 @@ from django_imgmod.exceptions import (
     ProviderThrottled,
 )
 from django_imgmod.policy import LabelRule, Policy
-from django_imgmod.providers.alibaba.answers import UNREADABLE, Judged
+from django_imgmod.providers.alibaba.answers import MAX_REGIONS, UNREADABLE, Judged
 from django_imgmod.providers.alibaba.answers1 import (
     by_data_id,
     by_reference,
@@ -247,6 +247,47 @@ class TestDetails:
         verdict = verdict_of(given)
         assert seen(verdict) == [("info_porn", None, RiskLevel.NONE)]
         assert Policy(rules=(LabelRule(pattern="info_*", review=50),)).judge(verdict).outcome == Outcome.REVIEW
+
+    def test_places_are_in_pixels_of_the_picture(self):
+        code, logo = {"x": 11, "y": 0.5, "w": 402.0, "h": 413.0}, {"type": "TV", "name": "n", "X": 1, "Y": 2, "W": 3}
+        verdict = verdict_of(
+            result("qrcode", "qrcode", "review", qrcodeLocations=[code, {**code, "x": -4}], programCodeData=[code]),
+            result("logo", "TV", "block", logoData=[{**logo, "H": 4}, logo]),
+            result("terrorism", "politics", "block", sfaceData=[{**code, "faces": [{"name": "n", "rate": 9}]}]),
+            result("porn", "porn", "block"),
+        )
+        assert {one.source: one.pixel_regions for one in verdict.detections} == {
+            "qrcode": ((11, 0.5, 402, 413), (-4, 0.5, 402, 413), (11, 0.5, 402, 413)),
+            "logo": ((1, 2, 3, 4),),
+            "terrorism": ((11, 0.5, 402, 413),),
+            "porn": (),
+        }
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            *({"x": value} for value in (None, "1", True, [1], math.nan, math.inf, -math.inf, 10**400, -(10**9))),
+            *({"w": 0}, {"w": -1}, {"h": 0}, {"h": math.nan}),
+        ],
+    )
+    def test_what_is_no_rectangle_is_no_place(self, wrong):
+        place = {"x": 1, "y": 2, "w": 3, "h": 4, **wrong}
+        verdict = verdict_of(result("qrcode", "qrcode", "review", 80, qrcodeLocations=[place]), scenes=("qrcode",))
+        assert verdict.risk_level == RiskLevel.MEDIUM
+        assert verdict.detections[0].pixel_regions == ()
+
+    def test_places_are_bounded(self):
+        places = [{"x": number, "y": 2, "w": 3, "h": 4} for number in range(1000)]
+        verdict = verdict_of(result("qrcode", "qrcode", "review", qrcodeLocations=places))
+        assert len(next(one for one in verdict.detections if one.source == "qrcode").pixel_regions) == MAX_REGIONS
+
+    def test_what_is_passed_and_what_is_in_one_of_several_frames_has_no_place(self):
+        places = [{"x": 1, "y": 2, "w": 3, "h": 4, "name": "n"}]
+        verdict = verdict_of(
+            result("logo", "TV", "pass", logoData=places),
+            result("qrcode", "qrcode", "review", qrcodeLocations=places, frames=[{"rate": 99.9, "url": "http://h/"}]),
+        )
+        assert [one.pixel_regions for one in verdict.detections if one.source in ("logo", "qrcode")] == [(), ()]
 
     def test_match_of_a_library_is_shown(self):
         hits = [{"context": "abc", "libCode": "7", "libName": "Ours"}]

@@ -237,6 +237,46 @@ class TestExtras:
         assert verdict.risk_level == RiskLevel.NONE
         assert verdict.raw["Data"]["Ext"] == self.EXT
 
+    def test_places_are_in_pixels_of_the_picture(self):
+        def at(number: int) -> dict[str, Any]:
+            return {"Location": {"X": number, "Y": 2, "W": 3, "H": 4}}
+
+        ext = {
+            "LogoData": [{**at(1), "Logo": [{"Label": "l", "Name": "a"}]}, {**at(2), "Logo": [{"Name": "b"}]}],
+            "PublicFigure": [{"FigureName": "c", "Location": [at(3)["Location"], at(4)["Location"]]}],
+            "OcrResult": [{**at(5), "Text": "every line"}],
+            "TextInImage": {
+                "OcrResult": [
+                    {**at(6), "Text": "Buy CHEAP here"},
+                    {**at(7), "Text": "nothing of it"},
+                    {**at(8), "Text": "call us"},
+                ],
+                "RiskWord": ["cheap"],
+                "CustomText": [{"LibName": "nothing", "KeyWords": "x, call"}],
+            },
+        }
+        verdict = verdict_of(RiskLevel="high", Ext=ext)
+        places = {
+            one.description.split(":")[0]: [each.left for each in one.pixel_regions] for one in verdict.detections
+        }
+        # Of the text those lines alone that hold the words.
+        assert places == {
+            "Logo": [1, 2],
+            "Public figure": [3, 4],
+            "Text in the image": [],
+            "Risky words in the image": [6],
+            "Matched known words": [8],
+        }
+        one = next(one for one in verdict.detections if one.source == "logoData")
+        assert one.pixel_regions[0] == (1, 2, 3, 4)
+
+    @pytest.mark.parametrize(("count", "is_told"), [(0, True), (1, True), (2, False)])
+    def test_in_which_of_several_frames_it_is_nobody_says(self, count, is_told):
+        ext = {"LogoData": [{"Location": {"X": 1, "Y": 2, "W": 3, "H": 4}, "Logo": [{"Name": "a"}]}]}
+        frames = json.dumps([{"Result": [label("nonLabel")], "RiskLevel": "none"}] * count)
+        verdict = verdict_of(RiskLevel="none", Frame=frames, Ext=ext)
+        assert [bool(one.pixel_regions) for one in verdict.detections] == [is_told]
+
     def test_older_spelling_is_read_as_well(self):
         ext = recorded("v2-DescribeImageResultExt-1")["Data"]
         verdict = verdict_of(RiskLevel="none", Ext=ext)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from django_imgmod.models import ModerationRecord
 from django_imgmod.providers.alibaba import animations
 from django_imgmod.services.sweep import sweep
 from tests.hostapp.models import Photo
-from tests.providers.pictures import encoded
+from tests.providers.pictures import encoded, exif_orientation, landscape, qr_code, with_codes
 from tests.timetravel import fast_forward
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -28,9 +29,22 @@ ONE = "django_imgmod.providers.alibaba.GreenProvider"
 @pytest.fixture
 def options(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    emulator = Emulator({"id": "secret"}, judge=Judge(has_engine=False), processing_answers=0)
+    with serving(Judge(has_engine=False)) as given:
+        yield given
+
+
+@contextmanager
+def serving(judge: Judge) -> Iterator[dict[str, Any]]:
+    emulator = Emulator({"id": "secret"}, judge=judge, processing_answers=0)
     with emulator, serve(emulator) as address:
         yield {"access_key_id": "id", "access_key_secret": "secret", "endpoint": f"http://{address}"}
+
+
+@pytest.fixture
+def seeing(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving(Judge()) as given:
+        yield {**given, "scenes": ["qrcode"]}
 
 
 @pytest.mark.parametrize("backend", [TWO, ONE])
@@ -54,6 +68,31 @@ def test_record_says_what_was_judged(settings, options, backend, is_asynchronous
     list(sweep())
     record = ModerationRecord.objects.get()
     assert (record.risk_level, record.judged_as) == (RiskLevel.HIGH, judged_as), record.error_message
+
+
+def with_code() -> Image.Image:
+    """A picture of 640 x 480 whose code, quiet zone included, begins at 320, 240 and has a side of 160."""
+    return with_codes(landscape(), (qr_code("https://example.com", 160), (320, 240)))
+
+
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_place_of_what_was_seen_is_a_part_of_the_picture(settings, seeing, is_asynchronous, is_taken):
+    content = encoded(with_code()) if is_taken else encoded(with_code().convert("CMYK"), "JPEG", quality=95)
+    record = judged(settings, ONE, {**seeing, "is_asynchronous": is_asynchronous}, content)
+    [label] = record.detected_labels.all()
+    assert (label.label, bool(record.judged_as)) == ("qrcode_qrcode", not is_taken)
+    [(left, top, width, height)] = label.regions
+    assert 0.5 < left < left + width < 0.75
+    assert 0.5 < top < top + height < 0.5 + 160 / 480
+    assert width * 640 == pytest.approx(height * 480, rel=0.05)
+
+
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+def test_place_in_a_turned_picture_is_not_guessed(settings, seeing, is_asynchronous):
+    content = encoded(with_code(), exif=exif_orientation(6))
+    record = judged(settings, ONE, {**seeing, "is_asynchronous": is_asynchronous}, content)
+    assert [label.regions for label in record.detected_labels.all()] == [None]
 
 
 # Larger than each of them takes it as a GIF.

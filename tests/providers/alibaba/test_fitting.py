@@ -80,6 +80,7 @@ def copied(content: bytes, limits: Limits, wanted: Frames = FIRST_FRAME) -> tupl
     assert not {"icc_profile", "comment", "dpi", "xmp"} & set(image.info)
     assert fitted.judged_as.startswith(f"a {fitted.image_format} copy of ")
     assert f"{image.width} x {image.height} pixels" in fitted.judged_as
+    assert fitted.size == image.size
     assert len(fitted.judged_as) <= 100
     return fitted, image
 
@@ -253,6 +254,28 @@ def test_copy_is_upright(orientation, image_format):
     assert max(ImageStat.Stat(ImageChops.difference(image, upright)).mean) < 5
 
 
+@BOTH
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+def test_size_is_told_of_what_is_upright(image_format, limits):
+    picture = landscape((60, 40))
+    assert untouched(encoded(picture, image_format), limits).size == (60, 40)
+    assert untouched(encoded(picture, image_format, exif=exif_orientation(1)), limits).size == (60, 40)
+    for orientation in range(2, 9):
+        # Whether the provider turns it, nobody says.
+        assert untouched(encoded(picture, image_format, exif=exif_orientation(orientation)), limits).size is None
+
+
+def test_size_of_a_turned_tiff_is_not_told():
+    assert untouched(encoded(landscape((60, 40)), "TIFF"), IMAGE_MODERATION_2).size == (60, 40)
+    turned = encoded(landscape((60, 40)), "TIFF", exif=exif_orientation(6))
+    assert untouched(turned, IMAGE_MODERATION_2).size is None
+
+
+@pytest.mark.parametrize("content", [HEIC, SVG])
+def test_size_of_what_is_known_by_its_signature_is_not_told(content):
+    assert untouched(content, IMAGE_MODERATION_2).size is None
+
+
 def test_metadata_of_the_picture_is_not_in_the_copy():
     picture = landscape((300, 200))
     content = encoded(picture, "JPEG", icc_profile=b"profile " * 20, comment=b"taken at home", exif=exif_orientation(1))
@@ -394,7 +417,7 @@ def test_what_has_no_frames_is_copied_as_ever(image_format):
 
 def test_frames_within_the_limits_are_handed_through():
     content = animated(shades(12))
-    assert fit(source_of(content), GREEN, TEN) == Fitted(content=content, image_format="GIF")
+    assert fit(source_of(content), GREEN, TEN) == Fitted(content=content, image_format="GIF", size=(20, 20))
 
 
 @BOTH
@@ -412,7 +435,7 @@ def test_frames_that_the_provider_would_not_look_at_are_copied_within_the_limits
 @pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
 def test_animation_of_which_the_first_frame_alone_is_asked_for_is_handed_through(image_format, wanted, limits):
     content = frames(image_format)
-    assert fit(source_of(content), limits, wanted) == Fitted(content=content, image_format=image_format)
+    assert fit(source_of(content), limits, wanted) == Fitted(content=content, image_format=image_format, size=(20, 20))
 
 
 @BOTH
