@@ -18,7 +18,7 @@ from django_imgmod.models import DetectedLabel
 from django_imgmod.services.review.appeals import appeal
 from django_imgmod.services.review.batches import Seen, decide_batch
 from django_imgmod.services.review.escalation import escalate
-from tests.admin.desking import BY_SCRIPT, DESK, LIST, text_of, user_of
+from tests.admin.desking import BY_SCRIPT, DESK, LIST, run_out, text_of, user_of
 from tests.hostapp.models import Photo
 
 HOSTILE = "\"'><script>alert(1)</script>{{ request }}"
@@ -352,6 +352,17 @@ class TestNothing:
         waiting()
         waiting()
         assert heading_of(reviewer.get(DESK)) == "2 pictures wait for you"
+
+    @pytest.mark.parametrize("query", ["", "lane=first&risk_level=medium"])
+    def test_what_a_lost_browser_held_waits_again(self, waiting, reviewer, query):
+        records = [waiting(risk_level=RiskLevel.MEDIUM) for _ in range(3)]
+        for _ in range(2):
+            part(reviewer)
+        run_out(*records[:2])
+        assert heading_of(reviewer.get(f"{DESK}?{query}")) == "3 pictures wait for you"
+        for number in (1, 2, 3):
+            claimed = text_of(part(reviewer, f"number={number}"))
+            assert f"Picture {number} of 3" in claimed
 
     def test_filter_that_leaves_nothing_can_be_removed(self, waiting, reviewer):
         waiting()

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_imgmod.admin.review import forms
 from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
 from django_imgmod.models import Decision, Exposure, ModerationRecord
-from tests.admin.desking import BY_SCRIPT, DESK, text_of, user_of
+from tests.admin.desking import BY_SCRIPT, DESK, run_out, text_of, user_of
 
 
 def said(response) -> list[str]:
@@ -42,12 +42,6 @@ def fields_of(page: str) -> dict[str, str]:
     """What the decision form of a page sends by itself."""
     form = re.search(r'<form class="imgmod-decision".*?</form>', page, re.DOTALL)[0]
     return dict(re.findall(r'<input type="hidden" name="(query|seen|keys)" value="([^"]*)"', form))
-
-
-def run_out(*records: ModerationRecord) -> None:
-    """Let nobody have heard of whoever holds records for too long."""
-    keys = [record.pk for record in records]
-    ModerationRecord.objects.filter(pk__in=keys).update(claimed_until=timezone.now() - timedelta(seconds=1))
 
 
 class Desk:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from ...choices import Lane
 from ...conf import imgmod_settings
 from ...services.review.cards import Card, card_of
-from ...services.review.claims import claimed_by, is_free
+from ...services.review.claims import claimed_by, is_free, is_held_by
 from ...services.review.lanes import may_review
 from ...services.review.preferences import preferences_of
 from ...services.review.queue import QueueFilter, Waiting, counts_waiting, in_lane, waiting
@@ -127,7 +127,7 @@ def counts_beside(request: HttpRequest, place: Place, card: Card | None, *, is_e
     """
     if card is None or place.is_filtered:
         return counts_waiting(using=database())
-    dealt = Q(claimed_by=request.user.pk)
+    dealt = is_held_by(request.user)
     if not is_early:
         dealt &= Q(pk__in=[record.pk for record in card.members])
     here = in_lane(place.filter.lane, using=database())
@@ -179,7 +179,7 @@ def present_card(
 def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
     """Tell what waits although no card is dealt."""
     lane = place.filter.lane
-    mine = waiting(place.filter, user=request.user, using=database()).order_by().exclude(claimed_by=request.user.pk)
+    mine = waiting(place.filter, user=request.user, using=database()).order_by().exclude(is_held_by(request.user))
     return Nothing(
         lane=Lane(lane),
         lane_count=lane_count,

@@ -82,11 +82,10 @@ def heartbeat(user: Any, public_ids: Iterable[uuid.UUID], *, using: str) -> list
     asked = list(public_ids)
     lanes = [lane for lane in Lane if may_review(user, lane)]
     rows = ModerationRecord.objects.using(using).filter(
+        is_held_by(user),
         public_id__in=asked,
         status=Status.IN_REVIEW,
         lane__in=lanes,
-        claimed_by=user.pk,
-        claimed_until__gt=DatabaseNow(),
     )
     repeat(lambda: rows.update(**_renewed(user)), using=using)
     mine = set(rows.values_list("public_id", flat=True))
@@ -106,6 +105,11 @@ def is_free() -> Q:
     return Q(LessThanOrEqual(ClaimEnd("claimed_until"), DatabaseNow()))
 
 
+def is_held_by(user: Any) -> Q:
+    """Whether a user holds a record, by the database's clock: a claim that ran out holds nothing."""
+    return Q(claimed_by=user.pk, claimed_until__gt=DatabaseNow())
+
+
 def is_open_to(user: Any) -> Q:
     """
     Whether nobody else holds a record, by the database's clock.
@@ -119,7 +123,7 @@ def is_open_to(user: Any) -> Q:
 def held(user: Any, *, using: str) -> ModerationRecordQuerySet:
     """Return what a user holds, to be read: with the content type, without the provider's answer, which is long."""
     records = ModerationRecord.objects.using(using).defer("raw").select_related("content_type")
-    return records.filter(status=Status.IN_REVIEW, claimed_by=user.pk, claimed_until__gt=DatabaseNow())
+    return records.filter(is_held_by(user), status=Status.IN_REVIEW)
 
 
 class _Claim(NamedTuple):
