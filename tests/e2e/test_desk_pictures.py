@@ -371,6 +371,30 @@ class TestAtRest:
         start(page)
         is_shown(page, in_colour=True)
 
+    def test_what_lies_open_is_large_until_one_has_had_enough(self, browsing: Browsing, reviewer: User) -> None:
+        uploaded(1, detected("qrcode"), file=upload(drawing(1).resize((1000, 750))))
+        page = browsing.open(DESK, user=reviewer)
+        start(page)
+        button = page.get_by_role("button", name="Large")
+        for leave in (
+            lambda: press(page, "x"),
+            lambda: press(page, "Escape"),
+            lambda: look(page).click(),
+            lambda: page.evaluate("window.dispatchEvent(new Event('blur'))"),
+        ):
+            is_shown(page, width=320, in_colour=True)
+            expect(button).to_have_attribute("aria-pressed", "false")
+            press(page, "x")
+            is_shown(page, width=1000, in_colour=True)
+            expect(button).to_have_attribute("aria-pressed", "true")
+            assert look(page).bounding_box() == {"x": 0, "y": 0, **page.viewport_size}
+            leave()
+        is_shown(page, width=320, in_colour=True)
+        press(page, "x")
+        # Keys decide as ever, and the next card lies where it did.
+        press(page, "a")
+        expect(heading(page)).to_have_text("Nothing waits")
+
     def test_an_animation_stands_still_and_marks_its_frames(
         self, browsing: Browsing, reviewer: User, animation: Callable[..., ContentFile[bytes]]
     ) -> None:

@@ -12,12 +12,13 @@
 
     const {whenFresh} = window.imgmodLinks;
     const PRESSED = "aria-pressed";
+    const LARGE = "imgmod-look-large";
     // Where the space bar does something of its own.
     const OWN_SPACE = "a, button, input, summary, select, textarea, [contenteditable]";
     const pictures = new WeakMap();
     const counted = new WeakSet();
     let shown = null;
-    // What keeps it shown: the space bar, a pointer by its number, or a button that was pressed.
+    // What keeps it shown: the space bar, a pointer by its number, or a button that was pressed, that for large included.
     let holder = null;
 
     function currentLook() {
@@ -34,7 +35,7 @@
 
     /** Return the picture of a look in the size that is wanted, loading or loaded. */
     function pictureOf(look) {
-        const source = "large" in look.dataset && look.classList.contains("imgmod-look-large")
+        const source = "large" in look.dataset && look.classList.contains(LARGE)
             ? look.dataset.large : look.dataset.small;
         const known = pictures.get(look) || new Map();
         pictures.set(look, known);
@@ -97,6 +98,8 @@
         look.classList.remove("imgmod-look-shown");
         if (isVeiled(look)) {
             put(look, look.querySelector(".imgmod-veil"));
+        } else if (look.classList.contains(LARGE)) {
+            setLarge(look, false);
         }
         press("[data-imgmod-look]", false);
     }
@@ -116,9 +119,22 @@
         press("[data-imgmod-colour]", look.classList.toggle("imgmod-look-colour"));
     }
 
-    function toggleLarge(look) {
-        press("[data-imgmod-zoom]", look.classList.toggle("imgmod-look-large"));
+    function setLarge(look, isLarge) {
+        look.classList.toggle(LARGE, isLarge);
+        press("[data-imgmod-zoom]", isLarge);
         refresh(look);
+    }
+
+    /** Show it large from the next look on; what lies open is shown so now, until somebody has had enough. */
+    function toggleLarge(look) {
+        if (isVeiled(look)) {
+            setLarge(look, !look.classList.contains(LARGE));
+        } else if (look.classList.contains(LARGE)) {
+            hide();
+        } else {
+            setLarge(look, true);
+            reveal(look, LARGE);
+        }
     }
 
     function choose(look, button) {
@@ -175,6 +191,9 @@
     }
 
     document.addEventListener("keydown", (event) => {
+        if (event.key === "Escape" && holder === LARGE) {
+            hide();
+        }
         if (isSpace(event) && currentLook()) {
             event.preventDefault();
             if (!event.repeat) {
@@ -214,6 +233,9 @@
     document.addEventListener("click", (event) => {
         const look = currentLook();
         const button = event.target.closest("button");
+        if (holder === LARGE && event.target.closest(".imgmod-look") === look) {
+            hide();
+        }
         if (!look || !button) {
             return;
         }
