@@ -38,6 +38,7 @@ class ReadOnlyMixin:
 class EvidenceInline(ReadOnlyMixin, _TabularInline):
     """Rows that belong to a record. Who may see the record may see them."""
 
+    template = "admin/django_imgmod/moderationrecord/evidence.html"
     classes = ("imgmod-evidence",)
     extra = 0
     can_delete = False
