@@ -172,6 +172,21 @@ class TestHolding:
         is_veiled(page)
         expect(button).to_have_attribute("aria-pressed", "false")
 
+    @pytest.mark.parametrize("size", [(640, 360), (375, 667)])
+    def test_space_shows_it_where_one_is(self, browsing: Browsing, reviewer: User, size: tuple[int, int]) -> None:
+        uploaded(1)
+        page = browsing.open(DESK, {"viewport": {"width": size[0], "height": size[1]}}, user=reviewer)
+        start(page)
+        expect(heading(page)).to_be_in_viewport()
+        page.keyboard.down(" ")
+        is_shown(page)
+        seen = look(page).bounding_box()
+        bar = page.locator(".imgmod-buttons").bounding_box()
+        assert seen
+        assert bar
+        assert 0 <= seen["y"] <= seen["y"] + seen["height"] <= bar["y"]
+        page.keyboard.up(" ")
+
     def test_large_is_larger(self, browsing: Browsing, reviewer: User) -> None:
         uploaded(1, file=upload(drawing(1).resize((1000, 750))))
         page = browsing.open(DESK, user=reviewer)
@@ -242,7 +257,7 @@ class TestComingBack:
         after_coffee(page)
         # The finger that is about to scroll asks for addresses; by the old ones nothing may be loaded any more.
         ended = str(last.get_attribute("src"))
-        page.get_by_role("heading", level=1).first.tap()
+        page.locator(".breadcrumbs").tap(position={"x": 2, "y": 2})
         expect(last).not_to_have_attribute("src", ended)
         last.scroll_into_view_if_needed()
         expect(last).to_have_js_property("naturalWidth", 240)

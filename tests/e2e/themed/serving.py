@@ -25,7 +25,8 @@ def serve() -> None:
     call_command("migrate", run_syncdb=True, verbosity=0)
     for number in range(COUNT):
         level = RiskLevel.LOW if number < COUNT // 2 else RiskLevel.MEDIUM
-        uploaded(number, detected("sexual_nudity", risk_level=level), risk_level=level)
+        labels = detected("sexual_nudity", risk_level=level), detected("violence_weapon", 12, risk_level=RiskLevel.HIGH)
+        uploaded(number, *labels, risk_level=level)
     upload_pictures()
     client = Client()
     client.force_login(User.objects.create_superuser("moderator"))

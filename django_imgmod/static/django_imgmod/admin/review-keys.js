@@ -61,8 +61,11 @@
     /** The same digit once more takes the choice back. */
     function choose(radio) {
         const none = radio.form.querySelector('input[type=radio][value=""]');
-        (radio.checked && none ? none : radio).checked = true;
+        const chosen = radio.checked && none ? none : radio;
+        chosen.checked = true;
+        chosen.closest("label").scrollIntoView({block: "nearest"});
         giveUp();
+        document.dispatchEvent(new CustomEvent("imgmod:chosen", {detail: chosen}));
     }
 
     /** What was begun, and waits for a comment, is not meant any more. */
@@ -70,7 +73,7 @@
         const begun = desk.querySelector("[data-imgmod-begun]");
         if (begun) {
             delete begun.dataset.imgmodBegun;
-            document.getElementById("imgmod-notice").replaceChildren();
+            document.dispatchEvent(new CustomEvent("imgmod:needed", {detail: false}));
         }
     }
 

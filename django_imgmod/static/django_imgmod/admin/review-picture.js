@@ -82,6 +82,10 @@
             press("[data-imgmod-look]", true);
         }
         look.classList.add("imgmod-look-shown");
+        if (typeof by !== "number") {
+            // By a key, or a button that is pressed once. A pointer is where one looks.
+            look.scrollIntoView({block: "nearest"});
+        }
         count(cardOf(look));
     }
 

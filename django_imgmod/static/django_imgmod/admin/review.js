@@ -145,6 +145,7 @@
     }
 
     function post(entry) {
+        tell("asked");
         outbox.push(entry);
         deliver();
     }
@@ -208,8 +209,7 @@
 
     function apply(parts) {
         const notice = parts.querySelector("#imgmod-notice");
-        // Where a comment is being asked for, that is not talked over.
-        if (notice && !desk.querySelector("[data-imgmod-begun]")) {
+        if (notice) {
             document.getElementById("imgmod-notice").replaceChildren(...notice.childNodes);
         }
         for (const problem of parts.querySelectorAll("#imgmod-problems > li")) {
@@ -253,6 +253,7 @@
             showWayBack();
         }
         answered.push(card.dataset.id);
+        tell("asked");
         tell("answered", card);
         // On its way before the next card is asked for, which must not be this one.
         outbox.push({url: button.hasAttribute("formaction") ? button.formAction : form.action, body, card});
@@ -265,9 +266,9 @@
         const isWanted = button.value === "block" && reason && reason.matches("[data-imgmod-needs-comment]");
         const isLacking = isWanted && !form.elements.comment.value.trim();
         delete button.dataset.imgmodBegun;
+        tell("needed", Boolean(isLacking));
         if (isLacking) {
             button.dataset.imgmodBegun = "";
-            document.getElementById("imgmod-notice").replaceChildren(saying("comment"));
             form.elements.comment.focus();
         }
         return Boolean(isLacking);
