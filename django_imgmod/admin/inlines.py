@@ -50,9 +50,14 @@ class EvidenceInline(ReadOnlyMixin, _TabularInline):
 class DetectedLabelInline(EvidenceInline):
     model = DetectedLabel
     verbose_name_plural = _("Detected labels")
-    fields = readonly_fields = ("label", "confidence", "risk_level", "description", "frame_index", "source")
+    fields = readonly_fields = ("label", "confidence", "risk_level", "description", "frame", "source")
     # The surest first; one without a confidence counts as sure.
     ordering = (F("confidence").desc(nulls_first=True), "pk")
+
+    @admin.display(description=_("frame"))
+    def frame(self, label: DetectedLabel) -> str:
+        """Return its number as the desk counts, from 1."""
+        return self.get_empty_value_display() if label.frame_index is None else str(label.frame_index + 1)
 
 
 class DecisionInline(EvidenceInline):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import ErrorCode, FeedbackStatus, Lane, Outcome, ReceiptOutcome, RiskLevel, Status
@@ -100,7 +101,8 @@ class Decision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_outcome_display()} ({self.decided_at:%Y-%m-%d %H:%M})"
+        at = timezone.localtime(self.decided_at) if settings.USE_TZ else self.decided_at
+        return f"{self.get_outcome_display()} ({localize(at)})"
 
     @property
     def is_escalation(self) -> bool:

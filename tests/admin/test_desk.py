@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from django_imgmod.admin.review import desk
 from django_imgmod.choices import Lane, Outcome, RiskLevel, Status
-from django_imgmod.models import DetectedLabel
+from django_imgmod.models import DetectedLabel, ModerationRecord
 from django_imgmod.services.review.appeals import appeal
 from django_imgmod.services.review.batches import Seen, decide_batch
 from django_imgmod.services.review.escalation import escalate
@@ -114,6 +117,7 @@ class TestCard:
             "knife",
             "not given",
             "medium risk: gun 71",
+            "Judged bydefault",
             "GIF, 640 x 480, 12 frames",
             "eve (2 passed, 1 blocked)",
             f"Photo {record.object_id}, image",
@@ -170,10 +174,11 @@ class TestCard:
         other = user_of(client_of("review_moderationrecord"))
         seen = [Seen(record.public_id, record.version)]
         decide_batch(other, seen, Outcome.BLOCK, reason_code="sexual", comment="Too much skin", using="default")
+        ModerationRecord.objects.filter(pk=record.pk).update(created_at=timezone.now() - timedelta(days=8))
         record.refresh_from_db()
         appeal(record, by=User.objects.create_user("eve"), text="It is a cat.")
         page = words(claim(reviewer, "lane=appealed"))
-        for told in ("It is a cat.", f"Blocked by {other}", "Nudity or sexual content", "Too much skin"):
+        for told in ("It is a cat.", f"Blocked by {other}", "Nudity or sexual content", "Too much skin", "0 minutes"):
             assert told in page
         # Once, and not by its code as the record has it.
         assert record.reason.startswith("sexual")
@@ -370,6 +375,14 @@ class TestNothing:
         assert heading_of(page) == "Nothing that the filter lets through"
         assert "Remove the filter" in text_of(page)
 
+    def test_more_than_are_counted_is_said(self, waiting, reviewer, monkeypatch):
+        monkeypatch.setattr(desk, "MAX_COUNT", 2)
+        for _ in range(2):
+            waiting()
+        assert heading_of(reviewer.get(DESK)) == "2 pictures wait for you"
+        waiting()
+        assert heading_of(reviewer.get(DESK)) == "More than 2 pictures wait for you"
+
     def test_own_uploads_are_for_others(self, waiting, reviewer):
         waiting(uploaded_by=user_of(reviewer))
         assert heading_of(reviewer.get(DESK)) == "Nothing that you may decide about"
@@ -388,6 +401,9 @@ class TestNothing:
         end = reviewer.post(f"{DESK}skip/", sent, follow=True)
         assert heading_of(end) == "You are through"
         assert "Begin again" in text_of(end)
+        waiting()
+        # As after a break: what was skipped is not all.
+        assert heading_of(reviewer.get(f"{DESK}?lane=first&skipped={keys}")) == "2 pictures wait for you"
 
 
 def test_unknown_card_is_not_to_be_had(reviewer):

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from django_imgmod.choices import ErrorCode, FeedbackStatus, Outcome, RiskLevel, Status
-from django_imgmod.models import Appeal, Decision, Feedback, ModerationRecord
+from django_imgmod.models import Appeal, Decision, DetectedLabel, Feedback, ModerationRecord
 from django_imgmod.services.decisions import decide
 from django_imgmod.services.review.appeals import appeal
 from django_imgmod.services.review.batches import decide_batch, undo_batch
@@ -151,14 +151,23 @@ def test_receipts_of_the_provider(history, viewer, anna, record, columns, words)
     assert unescape(page).find(words) > 0
 
 
-def test_second_look(viewer, anna, record):
+def test_second_look(viewer, anna, record, settings):
+    settings.TIME_ZONE = "America/Chicago"
     decide(record, Outcome.BLOCK, decided_by=anna)
+    Decision.objects.update(decided_at=datetime(2026, 2, 3, 22, 17, tzinfo=UTC))
     appeal(record_now(record), by=User.objects.create_user("editor"), text=f"My cat. {HOSTILE}")
     page = viewer.get(page_of(record)).content.decode()
     group = page.split('id="appeal-group"')[1]
     assert HOSTILE not in page
-    for told in ("editor", "My cat.", "Block ("):
+    for told in ("editor", "My cat.", "Block (Feb. 3, 2026, 4:17 p.m.)"):
         assert told in group
+
+
+def test_frames_are_counted_as_at_the_desk(viewer, record):
+    DetectedLabel.objects.create(record=record, label="gun", frame_index=2)
+    DetectedLabel.objects.create(record=record, label="knife")
+    group = viewer.get(page_of(record)).content.decode().split('id="detected_labels-group"')[1].split("</table>")[0]
+    assert re.findall(r'<td class="field-frame">\s*<p>(.*?)</p>', group) == ["3", "-"]
 
 
 def record_now(record: ModerationRecord) -> ModerationRecord:

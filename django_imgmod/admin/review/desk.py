@@ -43,11 +43,13 @@ class Nothing:
     """How many of the filter this moderator may decide, up to ``MAX_COUNT``."""
 
     free_count: int
-    """How many of these nobody holds."""
+    """How many of these nobody holds; one more than ``MAX_COUNT`` where there are more."""
 
     is_filtered: bool
     is_end: bool
-    """Whether what was skipped was left out."""
+    """Whether all of these were skipped."""
+
+    max_count: int
 
 
 @require_safe
@@ -180,11 +182,14 @@ def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
     """Tell what waits although no card is dealt."""
     lane = place.filter.lane
     mine = waiting(place.filter, user=request.user, using=database()).order_by().exclude(is_held_by(request.user))
+    free = mine.filter(is_free())
     return Nothing(
         lane=Lane(lane),
         lane_count=lane_count,
         mine_count=mine[:MAX_COUNT].count(),
-        free_count=mine.filter(is_free())[:MAX_COUNT].count(),
+        free_count=free[: MAX_COUNT + 1].count(),
         is_filtered=place.is_filtered,
-        is_end=place.has_skipped,
+        # Of what was skipped too long ago to be remembered, nobody can tell.
+        max_count=MAX_COUNT,
+        is_end=place.has_skipped and (place.after is not None or not free.exclude(pk__in=place.skipped_keys).exists()),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -193,6 +194,10 @@ class CardPage:
     def appeal(self) -> Appeal | None:
         appeal = self.card.appeal
         return appeal if appeal and appeal.resolution_id is None else None
+
+    @property
+    def waiting_since(self) -> datetime:
+        return self.appeal.appealed_at if self.appeal else self.record.created_at
 
     @property
     def first_reason(self) -> str:
