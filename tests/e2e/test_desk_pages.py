@@ -293,6 +293,41 @@ class TestGrid:
         expect(told).to_contain_text("2 decisions were taken back")
         assert [now(record).status for record in records[1:3]] == [Status.IN_REVIEW] * 2
 
+    @pytest.mark.parametrize("key", ["x", "ArrowDown"])
+    def test_first_key_goes_to_the_pictures(self, browsing: Browsing, moderator: User, key: str) -> None:
+        for number in range(3):
+            uploaded(number, risk_level=RiskLevel.LOW)
+        page = browsing.open(GRID, user=moderator)
+        box = page.get_by_role("checkbox").first
+        press(page, key)
+        expect(box).to_be_focused()
+        expect(box).to_be_checked(checked=key == "x")
+
+    def test_picture_that_is_gone_to_is_seen_whole(self, browsing: Browsing, moderator: User) -> None:
+        for number in range(9):
+            uploaded(number, risk_level=RiskLevel.LOW)
+        page = browsing.open(GRID, user=moderator)
+        boxes, cells = page.get_by_role("checkbox"), page.locator(".imgmod-cell")
+        boxes.first.focus()
+        press(page, "ArrowDown")
+        number = boxes.evaluate_all("boxes => boxes.indexOf(document.activeElement)")
+        assert number > 0
+        cell, bar = cells.nth(number).bounding_box(), page.locator("#imgmod-grid-decision").bounding_box()
+        assert cell
+        assert bar
+        assert 0 <= cell["y"] <= cell["y"] + cell["height"] <= bar["y"]
+
+    def test_what_is_refused_has_the_focus(self, browsing: Browsing, moderator: User) -> None:
+        uploaded(1, risk_level=RiskLevel.LOW)
+        page = browsing.open(GRID, user=moderator)
+        page.get_by_role("checkbox").first.check()
+        page.get_by_role("combobox", name="Reason for blocking").select_option("other")
+        page.get_by_role("button", name="Decide this page").click()
+        wrong = page.get_by_role("alert").get_by_role("list")
+        expect(wrong).to_contain_text("needs a comment")
+        expect(wrong).to_be_focused()
+        browsing.expect_complaint("422|400")
+
 
 class TestStatistics:
     @pytest.mark.parametrize("language", ["en", "ar"])

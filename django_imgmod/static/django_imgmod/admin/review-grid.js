@@ -39,7 +39,8 @@
         if (number >= 0 && number < boxes.length) {
             hide();
             point(number);
-            boxes[number].focus();
+            boxes[number].focus({preventScroll: true});
+            cells[number].scrollIntoView({block: "nearest"});
         }
     }
 
@@ -145,16 +146,23 @@
             return;
         }
         const isInGrid = grid.contains(event.target);
+        const isNowhere = event.target === document.body;
         const target = moves()[event.key];
         if (isInGrid && target !== undefined) {
             event.preventDefault();
             go(target);
+        } else if (isNowhere && areKeysOn() && event.key.startsWith("Arrow")) {
+            event.preventDefault();
+            go(current);
         } else if (event.key === "Enter" && event.target.matches("#imgmod-grid input")) {
             // A browser would send the form: too much for a key so near.
             event.preventDefault();
         } else if (areKeysOn() && Object.hasOwn(keys, nameOf(event))) {
             event.preventDefault();
             if (!event.repeat) {
+                if (isNowhere) {
+                    go(current);
+                }
                 keys[nameOf(event)]();
             }
         }
