@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .choices import Outcome, RiskLevel
+
+# Of one label. More marks would hide what they point to.
+MAX_REGIONS: Final = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Keep the size of what a provider was given that answers later, and in pixels. Nothing is rewritten."""
+"""Keep the size of what a provider was given: by it pixels are counted. Nothing is rewritten."""
 
 from django.db import migrations, models
 
@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             field=models.PositiveIntegerField(
                 blank=True,
                 editable=False,
-                help_text="In pixels, of what a provider that answers later was given, where that is upright.",
+                help_text="In pixels, of what the provider was given, where that is upright.",
                 null=True,
                 verbose_name="judged width",
             ),
@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             field=models.PositiveIntegerField(
                 blank=True,
                 editable=False,
-                help_text="In pixels, of what a provider that answers later was given, where that is upright.",
+                help_text="In pixels, of what the provider was given, where that is upright.",
                 null=True,
                 verbose_name="judged height",
             ),

@@ -154,14 +154,14 @@ class ModerationRecord(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text=_("In pixels, of what a provider that answers later was given, where that is upright."),
+        help_text=_("In pixels, of what the provider was given, where that is upright."),
     )
     judged_height = models.PositiveIntegerField(
         _("judged height"),
         null=True,
         blank=True,
         editable=False,
-        help_text=_("In pixels, of what a provider that answers later was given, where that is upright."),
+        help_text=_("In pixels, of what the provider was given, where that is upright."),
     )
     policy = models.CharField(_("policy"), max_length=ALIAS_LENGTH)
     reference = models.CharField(
@@ -312,12 +312,6 @@ class ModerationRecord(models.Model):
     def is_open(self) -> bool:
         """Whether a verdict may still move it."""
         return self.status in UNDECIDED
-
-    @property
-    def judged_size(self) -> tuple[int, int] | None:
-        """Width and height of what the provider was given, as ``Submission.size``; None where that is not known."""
-        width, height = self.judged_width, self.judged_height
-        return (width, height) if width and height else None
 
 
 class DetectedLabelQuerySet(models.QuerySet["DetectedLabel"]):

@@ -206,30 +206,24 @@ def _wait_for_twin(record: ModerationRecord) -> None:
 
 
 def _accept(record: ModerationRecord, submission: Submission) -> None:
-    submitted_at = claimed_at(record)
     reference = submission.reference[:REFERENCE_LENGTH]
-    judged_as = submission.judged_as[:JUDGED_AS_LENGTH]
+    width, height = submission.size or (None, None)
+    given: dict[str, Any] = {
+        "reference": reference,
+        "submitted_at": claimed_at(record),
+        "judged_as": submission.judged_as[:JUDGED_AS_LENGTH],
+        "judged_width": width,
+        "judged_height": height,
+    }
     if submission.verdict is not None:
-        apply_verdict(
-            record,
-            submission.verdict,
-            size=submission.size,
-            reference=reference,
-            submitted_at=submitted_at,
-            judged_as=judged_as,
-        )
+        apply_verdict(record, submission.verdict, **given)
         return
     if reference != submission.reference:
         raise ProviderProtocolError(f'Provider "{record.provider}" gave a reference that is too long to be kept.')
     # Who is not to be asked calls back. Should that be lost, time runs out for it as for everyone.
     pause = MAX_WAIT if submission.poll_after is None else timedelta(seconds=submission.poll_after)
-    width, height = submission.size or (None, None)
     changes = {
-        "reference": reference,
-        "judged_as": judged_as,
-        "judged_width": width,
-        "judged_height": height,
-        "submitted_at": submitted_at,
+        **given,
         "due_at": DatabaseNow() + pause,
         "lease_until": None,
         "lease_owner": "",

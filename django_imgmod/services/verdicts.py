@@ -20,7 +20,7 @@ from ..conf import imgmod_settings
 from ..exceptions import ImgmodConfigurationError, RecordConflict
 from ..models import LABEL_LENGTH, DetectedLabel, ModerationRecord
 from ..policy import Policy, Ruling
-from ..results import Detection, Region, Verdict
+from ..results import MAX_REGIONS, Detection, Region, Verdict
 from ..signals import verdict_received
 from .announcements import announce, announce_status
 from .deadlocks import is_repeatable
@@ -31,8 +31,6 @@ from .twins import wake_twins
 logger = logging.getLogger("django_imgmod")
 
 MAX_RAW_CHARACTERS: Final = 64 * 1024
-# Of one label. More marks would hide what they point to.
-MAX_REGIONS: Final = 50
 
 STATUS_OF_OUTCOME: Final = {
     Outcome.PASS: Status.PASSED,
@@ -41,28 +39,20 @@ STATUS_OF_OUTCOME: Final = {
 }
 
 
-def apply_verdict(
-    record: ModerationRecord,
-    verdict: Verdict,
-    *,
-    ruling: Ruling | None = None,
-    size: tuple[int, int] | None = None,
-    **changes: Any,
-) -> bool:
+def apply_verdict(record: ModerationRecord, verdict: Verdict, *, ruling: Ruling | None = None, **changes: Any) -> bool:
     """
     Settle a record by a verdict; return whether it was moved.
 
-    The policy decides, unless ``ruling`` already says what to do. ``size`` is that of what the provider was given; of
-    an answer that comes later it is the record's. ``changes`` are further columns to write. A record that is no longer
-    waiting for a verdict, because it was superseded or settled meanwhile, keeps its status: the verdict is kept as
-    evidence, and only where there was none.
+    The policy decides, unless ``ruling`` already says what to do. ``changes`` are further columns to write. A record
+    that is no longer waiting for a verdict, because it was superseded or settled meanwhile, keeps its status: the
+    verdict is kept as evidence, and only where there was none.
 
     Sends ``verdict_received`` and the signal of the new status after the commit.
     """
     columns = {**_columns(verdict), **changes}
     while record.is_open:
         try:
-            placed = _placed(verdict, size or record.judged_size)
+            placed = _placed(verdict, _judged_size(record, changes))
             _settle(record, placed, ruling or policy_of(record).judge(verdict), columns)
         except (RecordConflict, OperationalError) as error:
             if not isinstance(error, RecordConflict) and not is_repeatable(error, using=str(record._state.db)):
@@ -72,7 +62,7 @@ def apply_verdict(
                 return False
         else:
             return True
-    keep_as_evidence(record, _placed(verdict, size or record.judged_size), columns)
+    keep_as_evidence(record, _placed(verdict, _judged_size(record, changes)), columns)
     return False
 
 
@@ -182,6 +172,12 @@ def _announce_outcome(record: ModerationRecord) -> None:
     announce_status(record)
     if record.sha256:
         transaction.on_commit(lambda: wake_twins(record), using=record._state.db, robust=True)
+
+
+def _judged_size(record: ModerationRecord, changes: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the width and height of what the provider was given; None where they are not known."""
+    width, height = (changes.get(name, getattr(record, name)) for name in ("judged_width", "judged_height"))
+    return (width, height) if width and height else None
 
 
 def _placed(verdict: Verdict, size: tuple[int, int] | None) -> Verdict:

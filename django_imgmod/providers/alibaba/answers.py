@@ -23,8 +23,6 @@ MAX_CONTENT: Final = 2 * 1024 * 1024
 MAX_ID: Final = 128
 # Of one side. No picture is taken that is larger.
 MAX_PIXELS: Final = 1_000_000
-# Of one detection.
-MAX_REGIONS: Final = 50
 
 UNREADABLE: Final = "unreadable_answer"
 

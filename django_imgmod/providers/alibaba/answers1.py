@@ -21,9 +21,8 @@ from ...exceptions import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from ...results import Detection, PixelRegion, Verdict
+from ...results import MAX_REGIONS, Detection, PixelRegion, Verdict
 from .answers import (
-    MAX_REGIONS,
     CallbackParts,
     Fields,
     Findings,

@@ -14,10 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from ...choices import RiskLevel
 from ...exceptions import ProviderError, ProviderProtocolError
-from ...results import Detection, Verdict
+from ...results import MAX_REGIONS, Detection, Verdict
 from ..strictjson import parsed
 from .answers import (
-    MAX_REGIONS,
     CallbackParts,
     Fields,
     Findings,

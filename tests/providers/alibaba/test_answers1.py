@@ -21,7 +21,7 @@ from django_imgmod.exceptions import (
     ProviderThrottled,
 )
 from django_imgmod.policy import LabelRule, Policy
-from django_imgmod.providers.alibaba.answers import MAX_REGIONS, UNREADABLE, Judged
+from django_imgmod.providers.alibaba.answers import UNREADABLE, Judged
 from django_imgmod.providers.alibaba.answers1 import (
     by_data_id,
     by_reference,
@@ -30,7 +30,7 @@ from django_imgmod.providers.alibaba.answers1 import (
     read_task1,
     read_tasks1,
 )
-from django_imgmod.results import Verdict
+from django_imgmod.results import MAX_REGIONS, Verdict
 
 from .strange import all_under, json_values, nested, variations
 
