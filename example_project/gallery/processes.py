@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ PATIENCE: Final = 60.0
 PAUSE: Final = 0.1
 TIME_TO_END: Final = 10.0
 _SHOWN_LINES: Final = 15
+# Whether somebody asked for the end of whoever started processes.
+_is_to_end: Final = threading.Event()
 
 
 class ProcessFailed(Exception):
@@ -85,10 +88,13 @@ def wait_until(is_done: Callable[[], bool], processes: Sequence[Process], *, sec
     """
     Return whether something came about in time, looking for it ten times a second.
 
-    Raises ``ProcessFailed`` as soon as one of the processes has ended.
+    Raises ``ProcessFailed`` as soon as one of the processes has ended, ``KeyboardInterrupt`` where somebody has asked
+    for the end.
     """
     ends_at = time.monotonic() + seconds
     while not is_done():
+        if _is_to_end.is_set():
+            raise KeyboardInterrupt
         for process in processes:
             process.check()
         if time.monotonic() > ends_at:
@@ -102,6 +108,8 @@ def interrupted_by_signals() -> Iterator[None]:
     """Let every request to end raise ``KeyboardInterrupt``, so that whoever started processes ends them."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        # What is raised while an object is being destroyed is lost.
+        _is_to_end.set()
         raise KeyboardInterrupt
 
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -115,3 +123,4 @@ def interrupted_by_signals() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        _is_to_end.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from example_project.gallery.alibaba import Site, UnexpectedOutcome, check_outco
 from example_project.gallery.emulation import Tally
 from example_project.gallery.models import Photo, Postcard
 from example_project.gallery.pictures import Sample
-from example_project.gallery.processes import Process, ProcessFailed, wait_until
+from example_project.gallery.processes import Process, ProcessFailed, interrupted_by_signals, wait_until
 from example_project.gallery.staging import Saved, make_users, save_pictures
 
 # Pictures are judged after the commit, so there has to be one.
@@ -137,3 +138,15 @@ def test_process_that_does_not_get_ready_is_named_and_ended(
 
     with pytest.raises(ProcessFailed, match="ended with -"):
         process.check()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_wish_to_end_that_arrives_within_a_destructor_is_not_lost() -> None:
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with interrupted_by_signals():
+        Dying()
+        with pytest.raises(KeyboardInterrupt):
+            wait_until(lambda: False, [], seconds=1)
