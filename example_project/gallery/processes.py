@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,8 @@ PATIENCE: Final = 60.0
 PAUSE: Final = 0.1
 TIME_TO_END: Final = 10.0
 _SHOWN_LINES: Final = 15
-# Whether somebody asked for the end of whoever started processes.
-_is_to_end: Final = threading.Event()
+# The signals by which somebody asked for the end of whoever started processes.
+_wishes_to_end: Final[list[int]] = []
 
 
 class ProcessFailed(Exception):
@@ -93,7 +92,7 @@ def wait_until(is_done: Callable[[], bool], processes: Sequence[Process], *, sec
     """
     ends_at = time.monotonic() + seconds
     while not is_done():
-        if _is_to_end.is_set():
+        if _wishes_to_end:
             raise KeyboardInterrupt
         for process in processes:
             process.check()
@@ -109,7 +108,7 @@ def interrupted_by_signals() -> Iterator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         # What is raised while an object is being destroyed is lost.
-        _is_to_end.set()
+        _wishes_to_end.append(number)
         raise KeyboardInterrupt
 
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -123,4 +122,4 @@ def interrupted_by_signals() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        _is_to_end.clear()
+        _wishes_to_end.clear()

@@ -189,7 +189,7 @@ def why_nothing(request: HttpRequest, place: Place, lane_count: int) -> Nothing:
         mine_count=mine[:MAX_COUNT].count(),
         free_count=free[: MAX_COUNT + 1].count(),
         is_filtered=place.is_filtered,
-        # Of what was skipped too long ago to be remembered, nobody can tell.
         max_count=MAX_COUNT,
+        # Of what was skipped too long ago to be remembered, nobody can tell.
         is_end=place.has_skipped and (place.after is not None or not free.exclude(pk__in=place.skipped_keys).exists()),
     )
